@@ -1,0 +1,105 @@
+"""The scripted generator: a Python function plays the teacher. No model, no download, the same texts always.
+
+    teacher(stage, record, seed) -> text
+
+`arithmetic` is the built-in world's teacher; `package.module:function` names any other. The
+function's source file is hashed into the identity: an edited script is another teacher.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import time
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from difflib import get_close_matches
+from pathlib import Path
+
+from datagen.generators import Completion, Request, Sampling
+from datagen.records import Record
+
+Teacher = Callable[[str, Record, int], str]
+"""(stage, record, seed) -> what the teacher writes."""
+
+BUILT_IN = {"arithmetic": "datagen.arithmetic:teacher"}
+
+
+class ScriptedGenerator:
+    """A generator whose texts come from a Python function; its tokens are counted as words."""
+
+    def __init__(self, script: str) -> None:
+        self._script = script
+        self._teacher = find_teacher(script)
+        self._identity = {
+            "backend": "scripted",
+            "model": script,
+            "revision": _source_hash(self._teacher),
+        }
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The script's name and the hash of its source file."""
+        return self._identity
+
+    def generate(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        done: AbstractSet[int] = frozenset(),
+    ) -> Iterator[tuple[int, Completion]]:
+        """One call of the function for each request that is not done; `sampling` means nothing to it."""
+        for index, request in enumerate(requests):
+            if index not in done:
+                yield index, self._complete(request)
+
+    def _complete(self, request: Request) -> Completion:
+        if request.record is None:
+            raise ValueError(
+                f"a scripted teacher cannot answer {request.id}: it needs the whole record"
+            )
+        started = time.perf_counter()
+        text = self._teacher(request.stage, request.record, request.seed)
+        if not isinstance(text, str):
+            kind = type(text).__name__
+            raise ValueError(
+                f"the script {self._script} must return a string, got {kind} ({request.id})"
+            )
+        return Completion(
+            text=text,
+            finish_reason="stop",
+            prompt_tokens=sum(len(message["content"].split()) for message in request.messages),
+            completion_tokens=len(text.split()),
+            seconds=time.perf_counter() - started,
+        )
+
+
+def find_teacher(script: str) -> Teacher:
+    """The function behind a built-in name or `package.module:function`."""
+    target = BUILT_IN.get(script, script)
+    module_name, colon, function_name = target.partition(":")
+    if not colon or not module_name or not function_name:
+        near = get_close_matches(script, BUILT_IN, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else 'write "package.module:function"'
+        raise ValueError(f"no scripted teacher is called {script!r}; {hint}")
+    teacher = getattr(_import(module_name, script), function_name, None)
+    if not callable(teacher):
+        raise ValueError(f"{script!r}: the module {module_name} has no function {function_name}")
+    return teacher
+
+
+def _import(module_name: str, script: str) -> object:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the script was found; something that it imports was not
+        raise ValueError(
+            f"{script!r}: there is no module {module_name}; is its folder on PYTHONPATH?"
+        ) from None
+
+
+def _source_hash(teacher: Teacher) -> str:
+    source = inspect.getsourcefile(inspect.unwrap(teacher))
+    return f"sha256:{hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16]}" if source else ""

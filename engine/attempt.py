@@ -1,0 +1,128 @@
+"""One command, again and again: whom a training folder belongs to, and whether it is finished.
+
+config.toml, written first, says what the folder's result depends on: the settings, and hashes of the student's files
+and of the data. The same command on the same folder continues; other settings are refused with the difference shown.
+summary.json, written last, marks the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+
+from engine.checkpoint import sha256
+from engine.metrics import seconds_so_far
+from engine.parallel import World
+from engine.toml import differences, to_toml
+
+SETTINGS = "config.toml"
+SUMMARY = "summary.json"
+
+HARMLESS = (
+    "run.name",
+    "run.dir",
+    "student.model",  # a path may move; the hashes under [inputs] say whether its content changed
+    "train.data",
+    "train.pack_tokens",
+    "train.activation_checkpointing",
+    "train.save_every",
+    "train.keep_checkpoints",
+)
+"""Keys that do not change the trained weights."""
+
+EDGE_BYTES = 1024 * 1024
+
+
+def described(settings: Mapping[str, Any], source: Path, data: Path) -> dict[str, Any]:
+    """Everything the trained weights depend on, as tables."""
+    inputs = {"student_files": fingerprint(source), "data_sha256": sha256(data)}
+    return {**settings, "inputs": inputs}
+
+
+def fingerprint(model_folder: Path) -> str:
+    """A hash that tells one model folder from another: names, sizes and both ends of its config and weight files."""
+    digest = hashlib.sha256()
+    for path in sorted([*model_folder.glob("*.json"), *model_folder.glob("*.safetensors")]):
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}\n".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(EDGE_BYTES))
+            file.seek(max(0, size - EDGE_BYTES))
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def finished(folder: Path, description: Mapping[str, Any]) -> bool:
+    """Whether this very training has been done."""
+    return (folder / SUMMARY).is_file() and not changes(folder, description)
+
+
+def changes(folder: Path, description: Mapping[str, Any]) -> list[str]:
+    """What differs between the folder's training and this one, a line each; nothing for a new folder."""
+    try:
+        old = tomllib.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    return differences(old, description, HARMLESS)
+
+
+def claim_folder(
+    folder: Path, description: Mapping[str, Any], overwrite: bool, world: World
+) -> None:
+    """Makes the folder this training's own, or raises ValueError, on every rank, where it is another's."""
+    found: list[list[str]] = [[]]
+    if world.is_main:
+        if overwrite and folder.exists():
+            move_aside(folder)
+        found = [changes(folder, description)]
+    if world.size > 1:
+        dist.broadcast_object_list(found, src=0)
+    if found[0]:
+        listed = "\n".join(f"  {line}" for line in found[0])
+        raise ValueError(
+            f"{folder} was made with other settings:\n{listed}\n"
+            "use another run.name or run.dir, or --overwrite to start anew (the old attempt is kept aside)"
+        )
+    if world.is_main:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_aside(folder / SETTINGS, to_toml(description))
+    world.barrier()
+
+
+def move_aside(folder: Path) -> Path:
+    """Renames the folder to the first free NAME.attempt-K, and returns that."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.attempt-{number}")).exists():
+        number += 1
+    folder.rename(aside)
+    return aside
+
+
+def finish(folder: Path, counts: Mapping[str, int], world: World) -> None:
+    """Writes the summary, whose presence says that the training is complete."""
+    if not world.is_main:
+        return
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    summary = {
+        **counts,
+        "steps": len(lines),
+        "final_loss": json.loads(lines[-1])["loss"],
+        "train_seconds": seconds_so_far(folder / "metrics.jsonl"),
+        "world_size": world.size,
+        "device": str(world.device.type),
+    }
+    write_aside(folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
+
+
+def write_aside(path: Path, text: str) -> None:
+    """The whole file or none of it."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

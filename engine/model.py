@@ -1,0 +1,215 @@
+"""The student: built without memory, sharded, then filled from safetensors; a rank reads only its own slices.
+
+    folder → build_student (meta device) → parallel.shard → materialise → load_weights
+
+`Student.forward` takes a pack and returns its loss. Everything runs inside one forward of the root module, so that
+FSDP's hooks gather and free the embedding and the head exactly once, tied or not.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from huggingface_hub import snapshot_download
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from engine.attention import IMPLEMENTATION
+from engine.loss import masked_nll
+from engine.packing import Pack
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentConfig:
+    """Which model is trained."""
+
+    model: str
+    """A local model folder, or a hub id."""
+    revision: str | None = None
+    """Branch, tag or commit of a hub id."""
+    chat_template: str | None = None
+    """A Jinja file to use in place of the tokenizer's own chat template."""
+
+
+class Student(nn.Module):
+    """A causal language model whose forward is the training objective."""
+
+    def __init__(self, causal_lm: PreTrainedModel) -> None:
+        super().__init__()
+        self.causal_lm = causal_lm
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The transformer blocks: the unit of sharding, recomputation and compilation."""
+        return self.causal_lm.model.layers
+
+    def forward(self, pack: Pack) -> tuple[Tensor, Tensor]:
+        """(loss, nll_S) of one row: the weighted sum of its targets' NLL, and each target's own, detached."""
+        hidden_1TD = self.causal_lm.model(
+            input_ids=pack.token_ids_T[None],
+            position_ids=pack.positions_T[None],
+            use_cache=False,  # a cache would make transformers attend across documents
+            borders_N1=pack.borders_N1,
+            lengths=pack.lengths,
+        ).last_hidden_state
+        # Only supervised positions reach the head: most of a row is prompt, student answer and critique.
+        hidden_SD = hidden_1TD[0, pack.supervised_S]
+        head_VD = self.causal_lm.lm_head.weight
+        return masked_nll(hidden_SD, head_VD, pack.targets_S, pack.weights_S)
+
+
+def fetch_folder(student: StudentConfig) -> Path:
+    """The local folder of the student, downloaded from the hub where it is not a folder already."""
+    folder = Path(student.model).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ValueError(
+                f"student.model: {folder} has no config.json, so it is not a model folder"
+            )
+        return folder
+    if student.model.startswith((".", "/", "~")) or student.model.count("/") != 1:
+        raise ValueError(
+            f"student.model: there is no folder {folder}, and that is no hub id (owner/name)"
+        )
+    try:
+        wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+        return Path(
+            snapshot_download(student.model, revision=student.revision, allow_patterns=wanted)
+        )
+    except OSError as error:
+        raise ValueError(
+            f"student.model: {student.model} is no local folder and could not be fetched from the hub: {error}"
+        ) from None
+
+
+def load_tokenizer(student: StudentConfig, folder: Path) -> PreTrainedTokenizerBase:
+    """The student's tokenizer, with the chat template of the config where one is named."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if student.chat_template is not None:
+        template = Path(student.chat_template)
+        if not template.is_file():
+            raise ValueError(f"student.chat_template: there is no file {template}")
+        tokenizer.chat_template = template.read_text(encoding="utf-8")
+    return tokenizer
+
+
+def build_student(folder: Path) -> tuple[Student, PretrainedConfig]:
+    """The model on the meta device, in fp32: shapes without memory. Returns it with the folder's own config."""
+    config = AutoConfig.from_pretrained(folder)
+    with torch.device("meta"):
+        # deepcopy: from_config writes the attention implementation into the config it is given
+        causal_lm = AutoModelForCausalLM.from_config(
+            copy.deepcopy(config), attn_implementation=IMPLEMENTATION, dtype=torch.float32
+        )
+    return Student(causal_lm.train()), config
+
+
+def materialise(student: Student, device: torch.device) -> None:
+    """Memory for this rank's shards, contents undefined, and the buffers that no file holds, rebuilt.
+
+    `Module.to_empty` would untie tied weights and leave rotary frequencies as garbage.
+    """
+    replaced: dict[nn.Parameter, nn.Parameter] = {}
+    for module in student.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is None:
+                continue
+            if parameter not in replaced:
+                replaced[parameter] = nn.Parameter(torch.empty_like(parameter, device=device))
+            module._parameters[name] = replaced[parameter]
+        if module._non_persistent_buffers_set:
+            fresh = type(module)(
+                student.causal_lm.config
+            )  # rotary embeddings: a function of the config
+            for name in module._non_persistent_buffers_set:
+                setattr(module, name, getattr(fresh, name).to(device))
+    assert_tied(student)
+
+
+def assert_tied(student: Student) -> None:
+    """Tied weights are one tensor, not two that were equal once."""
+    causal_lm = student.causal_lm
+    tied = causal_lm.lm_head.weight is causal_lm.get_input_embeddings().weight
+    assert tied == bool(causal_lm.config.tie_word_embeddings), "tied weights came apart"
+
+
+def named_weights(student: Student) -> dict[str, nn.Parameter]:
+    """Parameters by the names their files use; a tied weight stands under its first name only."""
+    return dict(student.causal_lm.named_parameters())
+
+
+@torch.no_grad()
+def load_weights(student: Student, folder: Path) -> None:
+    """Fills the shards from the folder's safetensors files; a rank reads the slices it owns and nothing else.
+
+    Raises ValueError where the folder lacks a tensor, has one too many, or one of another shape.
+    """
+    file_of = {
+        name: file for file in sorted(folder.glob("*.safetensors")) for name in tensor_names(file)
+    }
+    weights = named_weights(student)
+    check_names(student, weights, file_of, folder)
+    for file in sorted(set(file_of.values())):
+        with safe_open(file, framework="pt") as tensors:
+            for name in sorted(weights.keys() & set(tensors.keys())):
+                fill_shard(weights[name], tensors.get_slice(name), f"{file}: tensor {name}")
+
+
+def tensor_names(file: Path) -> list[str]:
+    """Names in a safetensors file; reads its header only."""
+    with safe_open(file, framework="pt") as tensors:
+        return list(tensors.keys())
+
+
+def check_names(
+    student: Student, weights: dict[str, nn.Parameter], file_of: dict[str, Path], folder: Path
+) -> None:
+    """Every parameter has its tensor and every tensor its parameter, tied copies excepted."""
+    tied = set(dict(student.causal_lm.named_parameters(remove_duplicate=False))) - weights.keys()
+    missing = sorted(weights.keys() - file_of.keys())
+    extra = sorted(
+        name for name in file_of.keys() - weights.keys() - tied if "inv_freq" not in name
+    )
+    if not missing and not extra:
+        return
+    if not file_of:
+        raise ValueError(f"student.model: {folder} holds no .safetensors file")
+    problems = [
+        f"{what} {len(names)} tensor(s): {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
+        for what, names in (("lacks", missing), ("has", extra))
+        if names
+    ]
+    raise ValueError(
+        f"student.model: {folder} does not fit {type(student.causal_lm).__name__}: it {' and '.join(problems)} "
+        "that the architecture in config.json " + ("needs" if missing else "does not know")
+    )
+
+
+def fill_shard(parameter: nn.Parameter, stored, where: str) -> None:  # type: ignore[no-untyped-def]
+    """Copies this rank's part of a stored tensor (a safetensors slice) into its shard."""
+    if tuple(stored.get_shape()) != tuple(parameter.shape):
+        raise ValueError(
+            f"{where} has shape {stored.get_shape()}, config.json says {list(parameter.shape)}"
+        )
+    if not isinstance(parameter, DTensor):
+        parameter.copy_(stored[:])
+        return
+    shape, offset = compute_local_shape_and_global_offset(
+        parameter.shape, parameter.device_mesh, parameter.placements
+    )
+    mine = tuple(slice(start, start + length) for start, length in zip(offset, shape, strict=True))
+    if all(length > 0 for length in shape):
+        parameter.to_local().copy_(stored[mine])

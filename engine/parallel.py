@@ -1,0 +1,134 @@
+"""Ranks and shards: one process or many, the same code.
+
+    start_world()  →  World(rank, size, device, mesh)  →  shard(model, world, precision)
+
+FSDP2 keeps parameters, gradients and optimizer state split over all ranks, in fp32; a block's full weights exist only
+while that block runs, in the compute dtype. Gradients are *summed* over ranks in fp32: the loss is already divided by
+the step's global weight, so the sum is exactly the gradient one process would have computed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.utils.checkpoint import checkpoint
+
+Precision = Literal["fp32", "bf16"]
+ActivationCheckpointing = Literal["none", "full"]
+
+COMPUTE_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among the ranks, and the device it computes on."""
+
+    rank: int
+    size: int
+    device: torch.device
+    mesh: DeviceMesh
+
+    @property
+    def is_main(self) -> bool:
+        """Rank 0 writes the files that exist once, and does the talking."""
+        return self.rank == 0
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The element-wise sum over ranks, in place."""
+        if self.size > 1:
+            dist.all_reduce(values)
+        return values
+
+    def barrier(self) -> None:
+        """Returns when every rank is here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def start_world() -> Iterator[World]:
+    """The process group for the length of the block: torchrun's where it launched us, otherwise a group of one.
+
+    Raises ValueError where torchrun started more ranks than the machine has GPUs.
+    """
+    launched = "TORCHELASTIC_RUN_ID" in os.environ or "RANK" in os.environ
+    device = this_device()
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    if launched:
+        dist.init_process_group(backend)
+    else:
+        dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        size = dist.get_world_size()
+        yield World(dist.get_rank(), size, device, init_device_mesh(device.type, (size,)))
+    finally:
+        dist.destroy_process_group()
+
+
+def this_device() -> torch.device:
+    """This rank's GPU, or the CPU where there is none."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    num_gpus = torch.cuda.device_count()
+    num_ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if num_ranks > num_gpus:
+        raise ValueError(
+            f"torchrun started {num_ranks} ranks on a machine with {num_gpus} GPU(s); "
+            f"use --nproc-per-node {num_gpus}"
+        )
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
+
+
+def recompute_activations(blocks: nn.ModuleList, mode: ActivationCheckpointing) -> None:
+    """`full`: a block keeps only its input and runs forward once more in backward.
+
+    Set on `forward`, below FSDP's hooks and without a wrapper module: parameter names stay those of the model.
+    """
+    if mode == "none":
+        return
+    for block in blocks:
+        block.forward = checkpointed(block.forward)
+
+
+def checkpointed(forward):  # type: ignore[no-untyped-def]
+    """`forward`, recomputed in backward. Reentrant mode would give wrong router gradients in Mixtral."""
+
+    def run(*args, **kwargs):  # type: ignore[no-untyped-def]
+        return checkpoint(forward, *args, use_reentrant=False, **kwargs)
+
+    return run
+
+
+def shard(model: nn.Module, blocks: nn.ModuleList, world: World, precision: Precision) -> None:
+    """Splits every parameter over the ranks: a group for each block, one for the rest (embedding, norm, head).
+
+    Tied weights must share a group, which the rest is. The model may still be on the meta device.
+    """
+    policy = MixedPrecisionPolicy(
+        param_dtype=COMPUTE_DTYPE[precision], reduce_dtype=torch.float32, output_dtype=torch.float32
+    )
+    for block in blocks:
+        # No output dtype for a block: its activations stay in the compute dtype.
+        fully_shard(
+            block,
+            mesh=world.mesh,
+            mp_policy=MixedPrecisionPolicy(policy.param_dtype, policy.reduce_dtype),
+        )
+    fully_shard(model, mesh=world.mesh, mp_policy=policy)
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            # Sum, not mean. The factor alone asks NCCL for a pre-multiplied sum, which in torch up to 2.13 returns
+            # zeros for bf16 and which gloo lacks; forcing plain sums avoids it. Neither setter recurses.
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)

@@ -1,0 +1,333 @@
+"""Training, the page to read first: records, objective, examples, plan, step, checkpoint, export.
+
+    python -m engine.train CONFIG                               one process: the debug mode, CPU or one GPU
+    torchrun --nproc-per-node N -m engine.train CONFIG          N ranks, the same result
+
+A step is exactly `batch_size` examples chosen by the seed; packing, accumulation and sharding change its speed and
+nothing else. Killed and started again, a run continues after its newest checkpoint and ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from engine.attempt import claim_folder, described, finish, finished
+from engine.checkpoint import load_newest, save_checkpoint
+from engine.config import ConfigError, read_config
+from engine.examples import Example, NoTarget, TooLong, load_examples
+from engine.export import export
+from engine.metrics import MetricsLog, measure_step
+from engine.model import (
+    Student,
+    StudentConfig,
+    build_student,
+    fetch_folder,
+    load_tokenizer,
+    load_weights,
+    materialise,
+)
+from engine.optim import (
+    Schedule,
+    clip_gradients,
+    learning_rate_at,
+    make_optimizer,
+    set_learning_rate,
+)
+from engine.packing import (
+    Pack,
+    StepPlan,
+    examples_of_step,
+    make_pack,
+    num_steps,
+    plan_step,
+    target_weights,
+)
+from engine.parallel import (
+    ActivationCheckpointing,
+    Precision,
+    World,
+    recompute_activations,
+    shard,
+    start_world,
+)
+
+OTHER_SECTIONS = ("teacher", "data", "generate", "evaluate", "pipeline")
+"""Sections of a whole-pipeline file that the engine leaves to the rooms they belong to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Which run this is and where its files go."""
+
+    name: str
+    """Names the run folder where `dir` does not."""
+    seed: int = 0
+    """Everything random follows from it."""
+    dir: str | None = None
+    """The run folder's exact path; unset, it is runs/NAME."""
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.dir) if self.dir else Path("runs") / self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How the student is trained. The defaults are the paper's settings (Table 8)."""
+
+    data: str | None = None
+    """JSON Lines of records, or of chat data; unset, the records the run itself has generated."""
+    objective: Literal["sft", "distilled_sft", "cft", "cgd", "cgd_no_critique"] = "cgd"
+    """What the student sees and what it must write (objectives.py)."""
+    layout: Literal["single_turn", "multi_turn"] = "single_turn"
+    """How student answer and critique are shown: in one user message, or as the turns they were."""
+    batch_size: int = 64
+    """Examples of one optimizer step, over all ranks."""
+    learning_rate: float = 1e-6
+    """The peak, reached after warm-up."""
+    warmup_ratio: float = 0.1
+    """Share of the steps in which the rate rises to its peak."""
+    schedule: Schedule = "cosine"
+    """How the rate falls from its peak: to zero along a cosine or a line, or not at all."""
+    epochs: float = 1.0
+    """Passes over the examples."""
+    max_steps: int | None = None
+    """Fewer steps than the epochs would give; the schedule is stretched over them."""
+    max_length: int = 8192
+    """Longest example in tokens, conditioning, target and end of turn together."""
+    too_long: TooLong = "drop"
+    """What happens to longer ones; they are counted and said in any case."""
+    no_target: NoTarget = "drop"
+    """What happens to rows whose target is empty; likewise."""
+    pack_tokens: int | None = None
+    """Most tokens in a row; unset, max_length. Changes memory and speed, not the result."""
+    loss_reduction: Literal["token", "example"] = "token"
+    """Whether every supervised token of a step weighs the same, or every example."""
+    max_grad_norm: float = 1.0
+    """Gradients longer than this, over all shards, are scaled down to it."""
+    weight_decay: float = 0.0
+    """AdamW's, on matrices only."""
+    precision: Precision = "bf16"
+    """Compute dtype; weights, gradients and moments are fp32 in any case."""
+    activation_checkpointing: ActivationCheckpointing = "none"
+    """`full`: blocks are recomputed in backward. Changes memory and speed, not the result."""
+    save_every: int = 100
+    """Steps between checkpoints; the last step always leaves one."""
+    keep_checkpoints: int = 2
+    """The newest so many are kept."""
+
+    def __post_init__(self) -> None:
+        for key in ("batch_size", "max_length", "save_every", "keep_checkpoints", "epochs"):
+            if getattr(self, key) <= 0:
+                raise ValueError(f"train.{key} must be positive, got {getattr(self, key)}")
+        if not 0 <= self.warmup_ratio <= 1:
+            raise ValueError(f"train.warmup_ratio must lie in [0, 1], got {self.warmup_ratio}")
+        if self.pack_tokens is not None and self.pack_tokens < self.max_length:
+            raise ValueError(
+                f"train.pack_tokens = {self.pack_tokens} must hold an example of train.max_length = {self.max_length}"
+            )
+
+    @property
+    def row_tokens(self) -> int:
+        """Capacity of a row."""
+        return self.pack_tokens or self.max_length
+
+
+def train(
+    run: RunConfig, student: StudentConfig, config: TrainConfig, overwrite: bool = False
+) -> Path:
+    """Trains, or continues to train, and returns the export folder. A finished run returns at once, saying so.
+
+    Raises ValueError for whatever a user can mend: data, model folder, or a run folder made with other settings.
+    """
+    source = fetch_folder(student)
+    data = training_file(run, config)
+    folder = run.folder / "train" / config.objective
+    description = described({"run": run, "student": student, "train": config}, source, data)
+    if finished(folder, description) and not overwrite:
+        say(f"{folder}: training is finished, nothing left to do")
+        return folder / "export"
+    with start_world() as world:
+        claim_folder(folder, description, overwrite, world)
+        tokenizer = load_tokenizer(student, source)
+        loaded = load_examples(
+            data,
+            tokenizer,
+            config.objective,
+            config.layout,
+            config.max_length,
+            config.too_long,
+            config.no_target,
+        )
+        model, model_config = build_student(source)
+        recompute_activations(model.blocks, config.activation_checkpointing)
+        shard(model, model.blocks, world, config.precision)
+        materialise(model, world.device)
+        optimizer = make_optimizer(model, config.learning_rate, config.weight_decay)
+        first_step = load_newest(folder / "checkpoints", model, optimizer, world)
+        if first_step == 0:
+            load_weights(model, source)
+        say(f"{config.objective}: {loaded.summary()}", world)
+        run_steps(folder, model, optimizer, loaded.examples, config, run.seed, first_step, world)
+        export(model, model_config, tokenizer, source, folder / "export", world)
+        finish(folder, loaded.counts(), world)
+    return folder / "export"
+
+
+def run_steps(
+    folder: Path,
+    model: Student,
+    optimizer: torch.optim.Optimizer,
+    examples: Sequence[Example],
+    config: TrainConfig,
+    seed: int,
+    first_step: int,
+    world: World,
+) -> None:
+    """All optimizer steps from `first_step` on, with a checkpoint every `save_every`."""
+    lengths = [len(example) for example in examples]
+    total = steps_of_run(len(examples), config)
+    log = MetricsLog(folder / "metrics.jsonl", first_step, total, world.is_main, config.objective)
+    for step in range(first_step, total):
+        started = time.perf_counter()
+        torch.manual_seed(seed * 1_000_003 + step)  # a model with dropout resumes exactly, too
+        batch = examples_of_step(len(examples), config.batch_size, config.epochs, seed, step)
+        plan = plan_step(batch, lengths, world.size, config.row_tokens)
+        rate = learning_rate_at(
+            step, total, config.learning_rate, config.warmup_ratio, config.schedule
+        )
+        set_learning_rate(optimizer, rate)
+        packs = packs_of_rank(plan, examples, config.loss_reduction, world.rank)
+        loss, grad_norm = train_step(model, optimizer, packs, config.max_grad_norm, world)
+        if not (math.isfinite(loss) and math.isfinite(grad_norm)):
+            raise ValueError(
+                f"step {step + 1}: loss {loss}, gradient norm {grad_norm}; the weights were not changed by it. "
+                f"Its examples: {', '.join(examples[i].id for i in batch)}"
+            )
+        seconds = time.perf_counter() - started
+        of_step = [examples[i] for i in batch]
+        log.write(
+            measure_step(
+                step + 1,
+                loss,
+                rate,
+                grad_norm,
+                of_step,
+                plan.efficiency(lengths),
+                model,
+                seconds,
+                world,
+            )
+        )
+        if (step + 1) % config.save_every == 0 or step + 1 == total:
+            save_checkpoint(
+                folder / "checkpoints", step + 1, model, optimizer, world, config.keep_checkpoints
+            )
+    log.close()
+
+
+def train_step(
+    model: Student,
+    optimizer: torch.optim.Optimizer,
+    packs: Sequence[Pack],
+    max_grad_norm: float,
+    world: World,
+) -> tuple[float, float]:
+    """One optimizer step on this rank's rows: (loss, gradient norm), the same on every rank.
+
+    The weights of all targets of the step, over all rows and ranks, sum to one, so losses and gradients only need to
+    be added up: a token weighs the same however it was packed, accumulated or sharded. Where loss or gradient is not
+    finite, the weights are left alone.
+    """
+    loss = torch.zeros((), device=world.device)
+    for pack in packs:
+        row_loss, _ = model(pack.to(world.device))
+        row_loss.backward()  # fsdp reduce-scatters every row's gradients, so that they stay sharded
+        loss += row_loss.detach()
+    grad_norm = clip_gradients(model, max_grad_norm)
+    step_loss, norm = torch.stack([world.sum(loss), grad_norm]).tolist()  # the step's one host sync
+    if math.isfinite(step_loss) and math.isfinite(norm):
+        optimizer.step()
+    optimizer.zero_grad()
+    return step_loss, norm
+
+
+def packs_of_rank(
+    plan: StepPlan, examples: Sequence[Example], reduction: str, rank: int
+) -> list[Pack]:
+    """This rank's rows as tensors; targets are weighted by the whole step, not by the row or the rank."""
+    of_step = plan.examples
+    weights = dict(
+        zip(of_step, target_weights([examples[i] for i in of_step], reduction), strict=True)
+    )
+    return [
+        make_pack([examples[i] for i in row], [weights[i] for i in row]) for row in plan.rows[rank]
+    ]
+
+
+def steps_of_run(num_examples: int, config: TrainConfig) -> int:
+    """Optimizer steps the settings ask for."""
+    steps = num_steps(num_examples, config.batch_size, config.epochs)
+    return min(steps, config.max_steps) if config.max_steps is not None else steps
+
+
+def training_file(run: RunConfig, config: TrainConfig) -> Path:
+    """`train.data`, or what the run has generated: the last stage's file holds every field."""
+    if config.data is not None:
+        if not Path(config.data).is_file():
+            raise ValueError(f"train.data: there is no file {config.data}")
+        return Path(config.data)
+    candidates = [
+        run.folder / "data" / f"{stage}.jsonl" for stage in ("teacher_answers", "refinements")
+    ]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise ValueError(
+        f"train.data is not set and the run has generated no records yet ({candidates[-1]}); "
+        "run `cgd generate` first, or name a file"
+    )
+
+
+def say(text: str, world: World | None = None) -> None:
+    """Prints on rank 0."""
+    rank = world.rank if world else int(os.environ.get("RANK", "0"))
+    if rank == 0:
+        print(text, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code: 0 done, 2 something the user can mend."""
+    parser = argparse.ArgumentParser(prog="python -m engine.train", description=__doc__)
+    parser.add_argument("config", type=Path, help="TOML with [run], [student] and [train]")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="section.key=value"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="start anew; the old attempt is kept aside"
+    )
+    options = parser.parse_args(arguments)
+    sections = {"run": RunConfig, "student": StudentConfig, "train": TrainConfig}
+    try:
+        settings = read_config(options.config, sections, options.overrides, OTHER_SECTIONS)
+        train(settings["run"], settings["student"], settings["train"], options.overwrite)
+    except (ConfigError, ValueError) as error:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

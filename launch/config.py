@@ -1,0 +1,99 @@
+"""The whole configuration: one section per room, each described beside the code that uses it.
+
+    TOML file + `--set` overrides → Config: checked, defaults filled in, names resolved
+
+Resolved means that the file written to the run folder says what was used: the run folder's path, the
+packaged student in place of `builtin:student`, the objectives that are trained. Relative paths are
+relative to the directory the command is started in, as on any command line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+
+from datagen.generators import TeacherConfig
+from datagen.sources import DataConfig
+from datagen.stages import GenerateConfig
+from engine.config import ConfigError, read_config
+from engine.objectives import OBJECTIVES
+from engine.train import RunConfig, StudentConfig, TrainConfig
+from evals.run import EvaluateConfig
+
+PACKAGE = Path(__file__).resolve().parent
+CONFIGS = PACKAGE / "configs"
+BUILTIN_STUDENT = "builtin:student"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineConfig:
+    """The `[pipeline]` section: what `cgd run` compares."""
+
+    objectives: tuple[str, ...] = ()
+    """What to train, each from the same student on the same records; unset, train.objective alone."""
+
+    def __post_init__(self) -> None:
+        for name in self.objectives:
+            if name not in OBJECTIVES:
+                near = get_close_matches(name, OBJECTIVES, n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ValueError(f"objectives: {name!r} is none of {', '.join(OBJECTIVES)}{hint}")
+        if len(set(self.objectives)) < len(self.objectives):
+            raise ValueError(f"objectives: one is named twice in {', '.join(self.objectives)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything a run depends on."""
+
+    run: RunConfig
+    student: StudentConfig
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    generate: GenerateConfig = field(default_factory=GenerateConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
+
+
+SECTIONS: dict[str, type] = {
+    "run": RunConfig,
+    "student": StudentConfig,
+    "teacher": TeacherConfig,
+    "data": DataConfig,
+    "generate": GenerateConfig,
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "pipeline": PipelineConfig,
+}
+
+
+def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Reads and resolves a configuration file; a ConfigError lists everything that is wrong with it."""
+    return resolve(Config(**read_config(path, SECTIONS, overrides)))
+
+
+def resolve(config: Config) -> Config:
+    """The configuration with its defaults that depend on one another written out."""
+    student = config.student
+    if student.model == BUILTIN_STUDENT:
+        student = replace(student, model=str(PACKAGE / "student"))
+    objectives = config.pipeline.objectives or (config.train.objective,)
+    directory = config.run.dir or str(Path("runs") / config.run.name)
+    return replace(
+        config,
+        run=replace(config.run, dir=directory),
+        student=student,
+        pipeline=PipelineConfig(objectives=objectives),
+    )
+
+
+def builtin_config(name: str) -> Path:
+    """A configuration that comes with the package, by name."""
+    path = CONFIGS / f"{name}.toml"
+    if not path.is_file():
+        names = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.toml")))
+        raise ConfigError([f"no such configuration; there are {names}"], name)
+    return path

@@ -1,0 +1,173 @@
+"""The run folder: opened for one configuration, guarded against any other.
+
+    open_run(config) → RUN/config.toml (resolved) and RUN/environment.json, and the folder locked
+
+The same command on the same folder continues. A configuration that would change results is refused,
+with the differences shown; `--overwrite` moves the old attempt aside and starts anew. Nothing that a
+run produced is ever deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from datagen.records import write_whole
+from engine.config import ConfigError, differences, to_toml
+from launch.config import Config
+
+try:
+    import fcntl
+except ImportError:  # Windows has no advisory locks; there two runs in one folder are not noticed
+    fcntl = None  # type: ignore[assignment]
+
+HARMLESS = (
+    "run.name",
+    "run.dir",
+    "teacher.batch_size",
+    "teacher.device",
+    "generate.batch_size",
+    "train.save_every",
+    "train.keep_checkpoints",
+    "train.activation_checkpointing",
+    "evaluate.batch_size",
+)
+"""Keys that decide how fast or where something is computed, not what comes out."""
+
+LIBRARIES = ("torch", "transformers", "safetensors", "datasets", "numpy", "jinja2")
+RUN_ENTRIES = {"config.toml", "environment.json", "data", "train", "evals"}
+RUN_ENTRIES |= {"results.json", "report.md", "report.html"}
+
+
+@contextmanager
+def open_run(config: Config, overwrite: bool = False) -> Iterator[Path]:
+    """The run folder, ready to continue, and ours alone for the length of the block."""
+    assert config.run.dir is not None, "the configuration is resolved"
+    folder = Path(config.run.dir)
+    if overwrite and folder.is_dir() and any(folder.iterdir()):
+        with locked(folder):
+            move_aside(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        refuse_other_run(folder, config)
+        write_whole(folder / "config.toml", to_toml(as_tables(config)).encode())
+        if not (folder / "environment.json").exists():
+            text = json.dumps(environment(), indent=2) + "\n"
+            write_whole(folder / "environment.json", text.encode())
+        yield folder
+
+
+def as_tables(config: Config) -> dict[str, Any]:
+    """The sections by name, as they stand in a file."""
+    return {section.name: getattr(config, section.name) for section in fields(config)}
+
+
+def refuse_other_run(folder: Path, config: Config) -> None:
+    """Raises ConfigError where the folder holds something this configuration would not have made."""
+    path = folder / "config.toml"
+    if not path.exists():
+        strangers = sorted(p.name for p in folder.iterdir() if p.name not in RUN_ENTRIES)
+        strangers = [name for name in strangers if not name.startswith(".")]
+        if strangers:
+            raise ConfigError([f"holds {strangers[0]!r} and is no run folder"], str(folder))
+        return
+    try:
+        old = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError([f"cannot be read: {error}"], str(path)) from None
+    changed = differences(old, as_tables(config), HARMLESS)
+    if changed:
+        advice = (
+            f"the run folder {folder} was made with another configuration; set run.dir (or run.name) "
+            f"to use another folder, or give --overwrite to start anew (this one is then kept as "
+            f"{next_attempt(folder).name})"
+        )
+        raise ConfigError([*changed, advice], str(folder))
+
+
+def move_aside(folder: Path) -> None:
+    """Renames an old attempt, so that its place is free."""
+    aside = next_attempt(folder)
+    os.rename(folder, aside)
+    print(f"The earlier attempt is kept in {aside}", flush=True)
+
+
+def next_attempt(folder: Path) -> Path:
+    """The first NAME.attempt-K that is not taken."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.attempt-{number}")).exists():
+        number += 1
+    return aside
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps a second process out of the folder. The lock goes with the process, however it ends."""
+    if fcntl is None:
+        yield
+        return
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"another process is working in {folder}; wait for it, or use another run.dir"
+            raise ValueError(message) from None
+        yield
+
+
+def environment() -> dict[str, Any]:
+    """What the run ran on: enough to explain a difference between two machines."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "gpus": gpu_names(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "project_version": version("critique-guided-distillation"),
+        "git_revision": git_revision(),
+        "command": sys.argv[1:],
+    }
+
+
+def version(distribution: str) -> str | None:
+    """The installed version, without importing the package."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def gpu_names() -> list[str]:
+    """The names of the GPUs that torch sees."""
+    import torch  # heavy, and only here
+
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
+def git_revision() -> str | None:
+    """The checked-out commit of the project, with `+changes` where files differ from it."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = git(root, "rev-parse", "HEAD")
+        return commit + ("+changes" if git(root, "status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def git(root: Path, *arguments: str) -> str:
+    """What a git command prints."""
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    return done.stdout.strip()
