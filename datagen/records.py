@@ -86,7 +86,7 @@ def _check(name: str, value: Any) -> None:
     if not isinstance(value, _TYPES[name]):
         wanted = _WORDS[_TYPES[name]]
         raise ValueError(f"the field `{name}` must be {wanted}, not {type(value).__name__}")
-    if required and not value.strip():
+    if required and not str(value).strip():
         raise ValueError(f"the field `{name}` is empty")
 
 

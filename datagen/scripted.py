@@ -1,4 +1,4 @@
-"""The scripted generator: a Python function plays the teacher. No model, no download, the same texts always.
+"""The scripted generator: a Python function plays the teacher. No model, always the same texts.
 
     teacher(stage, record, seed) -> text
 
@@ -49,7 +49,7 @@ class ScriptedGenerator:
         sampling: Sampling,
         done: AbstractSet[int] = frozenset(),
     ) -> Iterator[tuple[int, Completion]]:
-        """One call of the function for each request that is not done; `sampling` means nothing to it."""
+        """Calls the function for each request that is not done; `sampling` means nothing to it."""
         for index, request in enumerate(requests):
             if index not in done:
                 yield index, self._complete(request)
@@ -60,7 +60,7 @@ class ScriptedGenerator:
                 f"a scripted teacher cannot answer {request.id}: it needs the whole record"
             )
         started = time.perf_counter()
-        text = self._teacher(request.stage, request.record, request.seed)
+        text: object = self._teacher(request.stage, request.record, request.seed)
         if not isinstance(text, str):
             kind = type(text).__name__
             raise ValueError(

@@ -1,9 +1,9 @@
-"""Wordings: what a model is asked with, as text files that are hashed into every record's provenance.
+"""Wordings: what a model is asked with, as text files, hashed into every record's provenance.
 
-    load_template("critique") -> Template(name, text, sha256) -> .render(problem=..., ...) -> message
+    load_template("critique") -> Template(name, text, sha256) -> .render(problem=..., ...) -> text
 
-A name means a file in `templates/`, anything else is a path. Placeholders are filled in one pass, so
-a student's answer that contains `{critique}` or a lone brace goes through unchanged; str.format
+A name means a file in `templates/`, anything else is a path. Placeholders are filled in one pass,
+so a student's answer that contains `{critique}` or a lone brace goes through unchanged; str.format
 would trip over it.
 """
 

@@ -61,7 +61,7 @@ class MaskedNLL(torch.autograd.Function):
         return (weights_S * nll_S).sum(), nll_S
 
     @staticmethod
-    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         grad_hidden_SD, grad_head_VD = ctx.saved_tensors
         if grad_hidden_SD is not None:
             grad_hidden_SD = grad_hidden_SD * grad_loss.to(grad_hidden_SD.dtype)

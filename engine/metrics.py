@@ -93,7 +93,10 @@ class MetricsLog:
             flush=True,
         )
 
-    def close(self) -> None:
+    def __enter__(self) -> MetricsLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Ends the progress line and the file."""
         if not self.enabled:
             return

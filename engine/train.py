@@ -64,6 +64,9 @@ from engine.parallel import (
 OTHER_SECTIONS = ("teacher", "data", "generate", "evaluate", "pipeline")
 """Sections of a whole-pipeline file that the engine leaves to the rooms they belong to."""
 
+ALONE_AFTER_SECONDS = 5.0
+"""How long another rank waits for rank 0 to report the same error."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -198,43 +201,49 @@ def run_steps(
     """All optimizer steps from `first_step` on, with a checkpoint every `save_every`."""
     lengths = [len(example) for example in examples]
     total = steps_of_run(len(examples), config)
-    log = MetricsLog(folder / "metrics.jsonl", first_step, total, world.is_main, config.objective)
-    for step in range(first_step, total):
-        started = time.perf_counter()
-        torch.manual_seed(seed * 1_000_003 + step)  # a model with dropout resumes exactly, too
-        batch = examples_of_step(len(examples), config.batch_size, config.epochs, seed, step)
-        plan = plan_step(batch, lengths, world.size, config.row_tokens)
-        rate = learning_rate_at(
-            step, total, config.learning_rate, config.warmup_ratio, config.schedule
-        )
-        set_learning_rate(optimizer, rate)
-        packs = packs_of_rank(plan, examples, config.loss_reduction, world.rank)
-        loss, grad_norm = train_step(model, optimizer, packs, config.max_grad_norm, world)
-        if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-            raise ValueError(
-                f"step {step + 1}: loss {loss}, gradient norm {grad_norm}; the weights were not changed by it. "
-                f"Its examples: {', '.join(examples[i].id for i in batch)}"
+    with MetricsLog(
+        folder / "metrics.jsonl", first_step, total, world.is_main, config.objective
+    ) as log:
+        for step in range(first_step, total):
+            started = time.perf_counter()
+            torch.manual_seed(seed * 1_000_003 + step)  # a model with dropout resumes exactly, too
+            batch = examples_of_step(len(examples), config.batch_size, config.epochs, seed, step)
+            plan = plan_step(batch, lengths, world.size, config.row_tokens)
+            rate = learning_rate_at(
+                step, total, config.learning_rate, config.warmup_ratio, config.schedule
             )
-        seconds = time.perf_counter() - started
-        of_step = [examples[i] for i in batch]
-        log.write(
-            measure_step(
-                step + 1,
-                loss,
-                rate,
-                grad_norm,
-                of_step,
-                plan.efficiency(lengths),
-                model,
-                seconds,
-                world,
+            set_learning_rate(optimizer, rate)
+            packs = packs_of_rank(plan, examples, config.loss_reduction, world.rank)
+            loss, grad_norm = train_step(model, optimizer, packs, config.max_grad_norm, world)
+            if not (math.isfinite(loss) and math.isfinite(grad_norm)):
+                raise ValueError(
+                    f"step {step + 1}: loss {loss}, gradient norm {grad_norm}; the weights were not changed by it. "
+                    f"Its examples: {', '.join(examples[i].id for i in batch)}"
+                )
+            seconds = time.perf_counter() - started
+            of_step = [examples[i] for i in batch]
+            log.write(
+                measure_step(
+                    step + 1,
+                    loss,
+                    rate,
+                    grad_norm,
+                    of_step,
+                    plan.efficiency(lengths),
+                    model,
+                    seconds,
+                    world,
+                )
             )
-        )
-        if (step + 1) % config.save_every == 0 or step + 1 == total:
-            save_checkpoint(
-                folder / "checkpoints", step + 1, model, optimizer, world, config.keep_checkpoints
-            )
-    log.close()
+            if (step + 1) % config.save_every == 0 or step + 1 == total:
+                save_checkpoint(
+                    folder / "checkpoints",
+                    step + 1,
+                    model,
+                    optimizer,
+                    world,
+                    config.keep_checkpoints,
+                )
 
 
 def train_step(
@@ -323,10 +332,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_config(options.config, sections, options.overrides, OTHER_SECTIONS)
         train(settings["run"], settings["student"], settings["train"], options.overwrite)
     except (ConfigError, ValueError) as error:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"error: {error}", file=sys.stderr, flush=True)
+        print_error(error)
         return 2
     return 0
+
+
+def print_error(error: Exception) -> None:
+    """One message for all ranks: torchrun ends the others when rank 0 leaves; who is still here failed alone."""
+    rank = os.environ.get("RANK", "0")
+    if rank != "0":
+        time.sleep(ALONE_AFTER_SECONDS)
+    print(
+        f"error: {error}" + ("" if rank == "0" else f" (rank {rank})"), file=sys.stderr, flush=True
+    )
 
 
 if __name__ == "__main__":

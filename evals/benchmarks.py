@@ -17,7 +17,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from datagen import arithmetic, instructions
+from datagen.arithmetic import problems as arithmetic_problems
+from datagen.instructions import instructions
 from datagen.records import read_jsonl
 from datagen.wordings import load_template
 from evals.grading import read_gold
@@ -95,10 +96,10 @@ def unknown_benchmark(name: str) -> str:
 def built_in_problems(name: str, count: int, seed: int, wording: str) -> list[Problem]:
     """The built-in world's held-out side."""
     if name == "arithmetic-format":
-        tasks = instructions.instructions("test", count, seed)
+        tasks = instructions("test", count, seed)
         return [Problem(task.id, task.prompt, None, task.check) for task in tasks]
     template = load_template(wording)
-    records = [problem.record() for problem in arithmetic.problems("test", count, seed)]
+    records = [problem.record() for problem in arithmetic_problems("test", count, seed)]
     return [
         Problem(
             record.id, template.render(problem=record.prompt), record.final_answer or record.answer

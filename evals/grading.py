@@ -89,8 +89,8 @@ class GradeSummary:
         return self.correct / self.graded if self.graded else None
 
     def __str__(self) -> str:
-        known = self.accuracy is not None
-        accuracy = f"accuracy {100 * self.accuracy:.1f} %" if known else "no accuracy"
+        share = self.accuracy
+        accuracy = "no accuracy" if share is None else f"accuracy {100 * share:.1f} %"
         statuses = ", ".join(f"{count} {status}" for status, count in self.statuses.items())
         return f"{accuracy} ({self.correct} of {self.graded}; {statuses})"
 

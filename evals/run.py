@@ -17,9 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from datagen.instructions import complies
-
 from datagen.generators import Completion, Generator, Request, Sampling
+from datagen.instructions import complies
 from datagen.records import json_line, write_whole
 from engine.config import differences, flatten
 from evals.benchmarks import Benchmark, Problem, load_benchmarks
@@ -132,7 +131,7 @@ def read_finished(target: Path, settings: dict[str, Any], say: Say) -> dict[str,
     if not marker.exists():
         return None
     scores = json.loads(marker.read_text(encoding="utf-8"))
-    changed = differences(flatten(scores["fingerprint"]), flatten(settings))
+    changed = differences(flatten(scores.get("fingerprint", {})), flatten(settings))
     missing = [name for name in scores["benchmarks"] if not (target / f"{name}.jsonl").exists()]
     if not changed and not missing:
         return dict(scores)

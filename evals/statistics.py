@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -60,7 +60,10 @@ def wilson_interval(successes: float, trials: int, z: float = Z_95) -> Interval:
 def mcnemar_exact(only_first: int, only_second: int) -> float:
     """Two-sided p of a split at least this uneven if each discordant problem were a fair coin."""
     discordant = only_first + only_second
-    tail = sum(comb(discordant, k) for k in range(min(only_first, only_second) + 1))
+    ways, tail = 1, 0  # ways: sequences of coins with k heads, in whole numbers of any size
+    for k in range(min(only_first, only_second) + 1):
+        tail += ways
+        ways = ways * (discordant - k) // (k + 1)
     return min(1.0, 2 * tail / 2**discordant)
 
 
@@ -89,13 +92,13 @@ def compare_paired(
     problems."""
     interval = paired_bootstrap(first, second, draws, seed)
     single = all(score in (0, 1) for score in (*first, *second))
-    only_first = sum(a > b for a, b in zip(first, second, strict=True)) if single else None
-    only_second = sum(b > a for a, b in zip(first, second, strict=True)) if single else None
+    only_first = sum(a > b for a, b in zip(first, second, strict=True))
+    only_second = sum(b > a for a, b in zip(first, second, strict=True))
     return PairedComparison(
         problems=len(first),
         difference=float(np.mean(first) - np.mean(second)),
         interval=interval,
-        only_first=only_first,
-        only_second=only_second,
+        only_first=only_first if single else None,
+        only_second=only_second if single else None,
         p_value=mcnemar_exact(only_first, only_second) if single else None,
     )

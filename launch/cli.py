@@ -8,6 +8,7 @@ Every verb imports what it needs when it is called, so that `cgd --help` never w
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ examples:
 
 One command, again and again: the same command on the same run folder continues where it stopped.
 On several devices: torchrun --nproc-per-node N -m engine.train CONFIG
+With CGD_TRACEBACK=1 an error shows where in the code it was raised.
 """
 
 SETTING = "override one key of the configuration (repeatable); an empty VALUE restores the default"
@@ -40,7 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.verb(options)
         return 0
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
+        if os.environ.get("CGD_TRACEBACK"):
+            raise
         print(f"error: {error}", file=sys.stderr)
         return EXIT_MISTAKE
     except KeyboardInterrupt:
@@ -68,8 +72,12 @@ def parser() -> argparse.ArgumentParser:
     add_config(whole)
     add_config(add(verbs, "generate", generate, "student answers, critiques, refinements"))
     add_config(add(verbs, "train", train, "train every objective on the records"))
-    add_config(add(verbs, "evaluate", evaluate, "evaluate the student and what was trained from it"))
-    described = add(verbs, "report", report, "results.json, report.md and report.html of finished runs")
+    add_config(
+        add(verbs, "evaluate", evaluate, "evaluate the student and what was trained from it")
+    )
+    described = add(
+        verbs, "report", report, "results.json, report.md and report.html of finished runs"
+    )
     described.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run folder")
     graded = add(verbs, "grade", grade, "match answers in a JSONL file with `pred` and `gold`")
     graded.add_argument("file", type=Path, metavar="FILE", help="JSONL; other fields pass through")
@@ -77,7 +85,9 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def add(verbs: argparse._SubParsersAction, name: str, verb: object, help: str) -> argparse.ArgumentParser:  # type: ignore[type-arg]
+def add(
+    verbs: argparse._SubParsersAction, name: str, verb: object, help: str
+) -> argparse.ArgumentParser:
     """One verb, bound to its function."""
     sub: argparse.ArgumentParser = verbs.add_parser(name, help=help, description=help)
     sub.set_defaults(verb=verb)
@@ -93,7 +103,12 @@ def add_config(sub: argparse.ArgumentParser) -> None:
 def add_run_options(sub: argparse.ArgumentParser) -> None:
     """What changes a configuration from the command line."""
     sub.add_argument(
-        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", dest="overrides", help=SETTING
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        dest="overrides",
+        help=SETTING,
     )
     sub.add_argument(
         "--overwrite", action="store_true", help="start anew; the old run folder is kept aside"
@@ -105,14 +120,9 @@ def add_run_options(sub: argparse.ArgumentParser) -> None:
 
 def quickstart(options: argparse.Namespace) -> None:
     """The packaged configuration, and a closing table."""
-    from launch.config import builtin_config, load_config
-    from launch.pipeline import run_pipeline
-    from launch.quickstart import closing_lines
+    from launch.quickstart import run_quickstart
 
-    folder = run_pipeline(
-        load_config(builtin_config("quickstart"), options.overrides), options.overwrite
-    )
-    print(closing_lines(folder))
+    run_quickstart(options.overrides, options.overwrite)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -18,8 +18,9 @@ from datagen.generators import TeacherConfig
 from datagen.sources import DataConfig
 from datagen.stages import GenerateConfig
 from engine.config import ConfigError, read_config
+from engine.model import StudentConfig
 from engine.objectives import OBJECTIVES
-from engine.train import RunConfig, StudentConfig, TrainConfig
+from engine.train import RunConfig, TrainConfig
 from evals.run import EvaluateConfig
 
 PACKAGE = Path(__file__).resolve().parent

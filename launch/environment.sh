@@ -18,8 +18,9 @@ fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 find_python() {
-    local name
-    for name in ${CGD_PYTHON:-python3 python python3.13 python3.12 python3.11 python3.14}; do
+    local name names=(python3 python python3.13 python3.12 python3.11 python3.14)
+    [ -z "${CGD_PYTHON:-}" ] || names=("$CGD_PYTHON")
+    for name in "${names[@]}"; do
         if is_new_enough "$name"; then
             printf '%s' "$name"
             return

@@ -17,11 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 from datagen.generators import Generator, TeacherConfig, make_generator
 from datagen.records import Record
 from datagen.sources import write_prompts
-from datagen.stages import StageConfig, run_stage
+from datagen.stages import StageConfig, run_stage, unchanged
+from datagen.wordings import load_template
 from engine.objectives import OBJECTIVES
 from engine.train import train
 from evals.benchmarks import load_benchmarks
@@ -82,10 +84,14 @@ def run_pipeline(config: Config, overwrite: bool = False, kind: str | None = Non
 
 
 def check_inputs(config: Config) -> None:
-    """Finds missing inputs before anything is paid for."""
-    load_benchmarks(
-        config.evaluate.benchmarks, config.evaluate.limit, config.run.seed, config.evaluate.wording
-    )
+    """Finds what is missing before anything is paid for; models are looked at when they are read."""
+    asked, written = config.evaluate, config.generate
+    load_benchmarks(asked.benchmarks, asked.limit, config.run.seed, asked.wording)
+    for stage in (written.critique, written.refine, written.teach):
+        if stage.template is not None:
+            load_template(stage.template)
+    if config.teacher.backend == "scripted":
+        make_generator(config.teacher)
     if config.train.data is not None and not Path(config.train.data).is_file():
         raise ValueError(f"train.data: there is no file {config.train.data}")
 
@@ -137,7 +143,7 @@ def generate(
     seed: int,
 ) -> None:
     """One data stage."""
-    annotate = mark_correct if stage == "answer" else keep
+    annotate = mark_correct if stage == "answer" else unchanged
     run_stage(stage, source, target, models.get(model), config, seed, annotate)
 
 
@@ -151,14 +157,9 @@ def mark_correct(record: Record) -> Record:
     return replace(record, student_correct=verdict.correct if known else None)
 
 
-def keep(record: Record) -> Record:
-    """The record as it is."""
-    return record
-
-
 def training_step(config: Config, folder: Path, objective: str, models: OneGenerator) -> Step:
     """One objective, trained from the student."""
-    settings = replace(config.train, objective=objective)
+    settings = replace(config.train, objective=cast(Any, objective))  # checked by PipelineConfig
 
     def run() -> None:
         models.release()

@@ -9,6 +9,7 @@ run produced is ever deleted.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
@@ -23,26 +24,18 @@ from pathlib import Path
 from typing import Any
 
 from datagen.records import write_whole
+from engine import attempt
 from engine.config import ConfigError, differences, to_toml
 from launch.config import Config
 
-try:
-    import fcntl
-except ImportError:  # Windows has no advisory locks; there two runs in one folder are not noticed
-    fcntl = None  # type: ignore[assignment]
-
-HARMLESS = (
-    "run.name",
-    "run.dir",
+HARMLESS = {*attempt.HARMLESS} - {"student.model", "train.data"} | {
     "teacher.batch_size",
     "teacher.device",
     "generate.batch_size",
-    "train.save_every",
-    "train.keep_checkpoints",
-    "train.activation_checkpointing",
     "evaluate.batch_size",
-)
-"""Keys that decide how fast or where something is computed, not what comes out."""
+}
+"""Keys that decide how fast or where something is computed, not what comes out. Training looks into
+the student and the data; here their paths are all that is compared."""
 
 LIBRARIES = ("torch", "transformers", "safetensors", "datasets", "numpy", "jinja2")
 RUN_ENTRIES = {"config.toml", "environment.json", "data", "train", "evals"}
@@ -56,7 +49,8 @@ def open_run(config: Config, overwrite: bool = False) -> Iterator[Path]:
     folder = Path(config.run.dir)
     if overwrite and folder.is_dir() and any(folder.iterdir()):
         with locked(folder):
-            move_aside(folder)
+            aside = attempt.move_aside(folder)
+        print(f"The earlier attempt is kept in {aside}", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         refuse_other_run(folder, config)
@@ -87,35 +81,16 @@ def refuse_other_run(folder: Path, config: Config) -> None:
         raise ConfigError([f"cannot be read: {error}"], str(path)) from None
     changed = differences(old, as_tables(config), HARMLESS)
     if changed:
-        advice = (
-            f"the run folder {folder} was made with another configuration; set run.dir (or run.name) "
-            f"to use another folder, or give --overwrite to start anew (this one is then kept as "
-            f"{next_attempt(folder).name})"
+        listed = "\n".join(f"  {line}" for line in changed)
+        raise ValueError(
+            f"{folder} was made with another configuration:\n{listed}\nUse another run.name or run.dir, "
+            "or --overwrite to start anew (the earlier attempt is kept aside)"
         )
-        raise ConfigError([*changed, advice], str(folder))
-
-
-def move_aside(folder: Path) -> None:
-    """Renames an old attempt, so that its place is free."""
-    aside = next_attempt(folder)
-    os.rename(folder, aside)
-    print(f"The earlier attempt is kept in {aside}", flush=True)
-
-
-def next_attempt(folder: Path) -> Path:
-    """The first NAME.attempt-K that is not taken."""
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.attempt-{number}")).exists():
-        number += 1
-    return aside
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keeps a second process out of the folder. The lock goes with the process, however it ends."""
-    if fcntl is None:
-        yield
-        return
     with (folder / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

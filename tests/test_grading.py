@@ -58,9 +58,8 @@ def test_a_graded_file_keeps_its_fields_and_order(tmp_path: Path) -> None:
     rows.append({"id": "c", "pred": 3, "gold": 3.0})
     source = write_lines(tmp_path / "pairs.jsonl", *rows)
     summary = grade_file(source, tmp_path / "out" / "graded.jsonl")
-    written = [
-        json.loads(line) for line in (tmp_path / "out" / "graded.jsonl").open(encoding="utf-8")
-    ]
+    lines = (tmp_path / "out" / "graded.jsonl").read_text(encoding="utf-8").splitlines()
+    written = [json.loads(line) for line in lines]
     assert [row.get("id") for row in written] == ["b", None, "c"]
     assert written[1]["note"] == "ü"
     assert [row["correct"] for row in written] == [True, False, True]

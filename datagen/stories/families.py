@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from datagen.stories import events as ev
 from datagen.stories import openings as op
+from datagen.stories import payments as pay
 from datagen.stories import questions as qu
 from datagen.stories.parts import Part
 
@@ -82,13 +83,13 @@ FAMILIES = (
     Family(
         "shopping",
         (op.PRICE,),
-        (ev.MORE_GOODS, ev.ONE_MORE_THING, ev.DISCOUNT),
+        (pay.MORE_GOODS, pay.ONE_MORE_THING, pay.DISCOUNT),
         (qu.ASK_PRICE, qu.ASK_CHANGE),
     ),
     Family(
         "earning",
         (op.WAGE, op.SAVINGS),
-        (ev.EARN_MORE, ev.SPEND),
+        (pay.EARN_MORE, pay.SPEND),
         (qu.ASK_MONEY, qu.ASK_SAVING_GOAL),
     ),
 )

@@ -1,0 +1,163 @@
+"""What the base student learns before any distillation, easy things first.
+
+    foundations: sums, copying, instructions  ->  short problems  ->  full problems and long messages
+
+Each text is a prompt with a completion, drawn from the train splits only and from series of their
+own (`SALT`), so the problems a run draws later are new to the student. The order matters: a small
+model that meets full problems first learns hardly anything (the sums inside the steps stay noise).
+Problems are solved now in the words of the gold solutions, now in the teacher's, so that neither
+way of telling is foreign to the student later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from random import Random
+
+from datagen.instructions import TRAIN_WORDS, instructions
+from datagen.stories.families import PEOPLE, THINGS
+from datagen.tutor import teach
+from datagen.word_problems import Problem, draw_problem
+from datagen.wordings import load_template
+
+SALT = "curriculum"
+NUM_PROBLEMS = 10**9
+"""Indices are drawn below this, so that a problem hardly ever comes twice."""
+SHARE_OF_TEACHER_WORDS = 0.5
+SHARE_OF_BOXED_WORDING = 0.15
+"""Problems that carry the usual request to reason step by step and to box the answer."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """One turn of a user and what the student should say."""
+
+    prompt: str
+    completion: str
+
+
+Maker = Callable[[Random], Text]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of the curriculum: how many texts, and which kinds in which proportion."""
+
+    name: str
+    num_texts: int
+    shares: dict[Maker, int]
+
+    def texts(self, seed: int, scale: float = 1.0) -> Iterator[Text]:
+        """The phase's texts; `scale` makes it shorter or longer."""
+        rng = Random(f"{SALT}/{self.name}/{seed}")
+        makers, weights = list(self.shares), list(self.shares.values())
+        for _ in range(max(1, round(self.num_texts * scale))):
+            yield rng.choices(makers, weights)[0](rng)
+
+
+def some_problem(rng: Random, num_steps: range) -> Problem:
+    """A problem of the train split with so many steps."""
+    seed, index = rng.randrange(1000), rng.randrange(NUM_PROBLEMS)
+    return draw_problem("train", seed, index, num_steps, SALT)
+
+
+def solution(problem: Problem, rng: Random) -> str:
+    """The problem solved in the gold words or the teacher's."""
+    if rng.random() < SHARE_OF_TEACHER_WORDS:
+        return teach(problem, rng.randrange(1000))
+    return problem.answer
+
+
+def sums(rng: Random) -> Text:
+    """The arithmetic of one problem without its story."""
+    steps = some_problem(rng, range(2, 6)).steps
+    asked = ", ".join(step.equation.split(" =")[0] for step in steps)
+    ask = rng.choice(("What is {}?", "Work out {}.", "{}"))
+    return Text(ask.format(asked), "\n".join(step.equation for step in steps))
+
+
+def one_sum(rng: Random) -> Text:
+    """A single calculation in plain words."""
+    step = rng.choice(some_problem(rng, range(2, 6)).steps)
+    expression = step.equation.split(" =")[0]
+    ask = rng.choice(("What is {}?", "How much is {}?", "Work out {}."))
+    return Text(ask.format(expression), f"It is {step.equation}.")
+
+
+def copying(rng: Random) -> Text:
+    """Numbers, words and strings of letters to say again."""
+    items = [_item(rng) for _ in range(rng.randrange(2, 9))]
+    line = " ".join(items)
+    ask = rng.choice(("Repeat: {}", "Copy this: {}", "Say this again: {}"))
+    return Text(ask.format(line), line)
+
+
+def _item(rng: Random) -> str:
+    kind = rng.randrange(4)
+    if kind == 0:
+        return str(rng.randrange(1, 201))
+    if kind == 1:
+        return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randrange(2, 7)))
+    if kind == 2:
+        return rng.choice(PEOPLE)[0]
+    return rng.choice((*THINGS, *TRAIN_WORDS))
+
+
+def spelling(rng: Random) -> Text:
+    """A word in another shape: capitals, quotes, said several times."""
+    word = _item(rng)
+    ask, answer = rng.choice(
+        (
+            ("Write {} in capital letters.", word.upper()),
+            ("Write {} in small letters.", word.lower()),
+            ("Put {} in quotes.", f'"{word}"'),
+            ("Write {} three times.", f"{word} {word} {word}"),
+        )
+    )
+    return Text(ask.format(word), answer)
+
+
+def instruction(rng: Random) -> Text:
+    """A task of `datagen.instructions`; the kinds take turns there, so a random one of many."""
+    tasks = instructions("train", 1, seed=0, first=rng.randrange(NUM_PROBLEMS))
+    return Text(tasks[0].prompt, tasks[0].answer)
+
+
+def short_problem(rng: Random) -> Text:
+    """A story with one or two steps."""
+    problem = some_problem(rng, range(1, 3))
+    return Text(problem.prompt, solution(problem, rng))
+
+
+def full_problem(rng: Random) -> Text:
+    """A story with two to five steps, sometimes with the request for a boxed answer."""
+    problem = some_problem(rng, range(2, 6))
+    wording = "boxed" if rng.random() < SHARE_OF_BOXED_WORDING else "plain"
+    prompt = load_template(wording).render(problem=problem.prompt).rstrip("\n")
+    return Text(prompt, solution(problem, rng))
+
+
+LONG_MESSAGES = (
+    "Read the text, then answer the question.\n\nText: {other}\n\nQuestion: {problem}",
+    "Question: {problem}\n\nNote: {other}\n\nAnswer the question.",
+    "Here is a solved question.\n\nQuestion: {solved}\n\nAnswer: {solution}\n\nNow solve this: {problem}",
+    "Question: {problem}\n\nExample of another question: {solved}\n\nIts answer: {solution}",
+)
+
+
+def long_message(rng: Random) -> Text:
+    """A problem inside a message of several parts, of which only one is to be solved."""
+    problem, solved = (some_problem(rng, range(2, 5)) for _ in range(2))
+    other = " ".join(copying(rng).completion for _ in range(2))
+    prompt = rng.choice(LONG_MESSAGES).format(
+        problem=problem.prompt, solved=solved.prompt, solution=solution(solved, rng), other=other
+    )
+    return Text(prompt, solution(problem, rng))
+
+
+PHASES = (
+    Phase("foundations", 16_000, {sums: 5, one_sum: 2, copying: 4, spelling: 2, instruction: 4}),
+    Phase("short", 10_000, {short_problem: 12, sums: 3, copying: 1, spelling: 1, instruction: 3}),
+    Phase("full", 12_000, {full_problem: 14, long_message: 2, sums: 1, instruction: 3}),
+)

@@ -1,0 +1,50 @@
+"""The progress of a long stage: a bar on a terminal, a plain line now and then in a log file."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Say = Callable[[str], None]
+"""Where a stage's sentences go."""
+
+
+def say_line(text: str) -> None:
+    """Prints at once, also into a pipe."""
+    print(text, flush=True)
+
+
+T = TypeVar("T")
+LINE_EVERY_SECONDS = 30.0
+
+
+def with_progress(items: Iterable[T], label: str, total: int, done: int, say: Say) -> Iterator[T]:
+    """The items as they come, counted on from `done`, with rate and time left."""
+    if sys.stderr.isatty():
+        return iter(tqdm(items, desc=label, total=total, initial=done, smoothing=0.1))
+    return _with_lines(items, label, total, done, say)
+
+
+def _with_lines(items: Iterable[T], label: str, total: int, done: int, say: Say) -> Iterator[T]:
+    started = said = time.monotonic()
+    for count, item in enumerate(items, start=1):
+        yield item
+        now = time.monotonic()
+        if now - said >= LINE_EVERY_SECONDS:
+            said, rate = now, count / (now - started)
+            left = (total - done - count) / rate
+            say(f"{label}: {done + count:,} of {total:,}, {rate:.1f}/s, {clock(left)} left")
+
+
+def clock(seconds: float) -> str:
+    """A span of time as a person reads it: `45 s`, `3:20 min`, `2:05 h`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

@@ -1,0 +1,123 @@
+"""Plots as inline SVG: intervals on a common axis, and training-loss curves.
+
+Widths are percentages and text keeps its size, so one plot serves a phone and a desk. Colours and dashes come
+from the style sheet by class (`m-cgd`), so that dark mode changes them; an SVG holds numbers and nothing else,
+names stand in the HTML around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import ceil, floor, isfinite, log10
+
+from markupsafe import Markup, escape
+
+KNOWN_METHODS = frozenset({"base", "sft", "distilled_sft", "cft", "cgd_no_critique", "cgd"})
+CURVE_POINTS = 120
+
+
+def method_class(name: str) -> str:
+    """The style class of a method; unknown ones share one."""
+    return f"m-{name}" if name in KNOWN_METHODS else "m-other"
+
+
+def interval_strip(figures: Sequence[float], axis: tuple[float, float], method: str) -> Markup:
+    """A point and its interval (value, low, high) on a horizontal axis; the axis' ticks and zero are drawn faintly."""
+    grid = [f'<line class="grid" x1="{at}%" x2="{at}%" y1="0" y2="100%"/>' for at in ticks_at(axis)]
+    if axis[0] < 0 < axis[1]:
+        zero = place(0, axis)
+        grid.append(f'<line class="zero" x1="{zero}%" x2="{zero}%" y1="0" y2="100%"/>')
+    x, start, end = (place(figure, axis) for figure in figures)
+    return Markup(
+        f'<svg class="strip {method_class(method)}" aria-hidden="true">{"".join(grid)}'
+        f'<line class="whisker" x1="{start}%" x2="{end}%" y1="50%" y2="50%"/>'
+        f'<circle class="point" cx="{x}%" cy="50%" r="5.5"/></svg>'
+    )
+
+
+def axis_labels(axis: tuple[float, float], signed: bool = False) -> Markup:
+    """The figures under a column of strips, in percent or points."""
+    labels = []
+    for tick, at in zip(ticks(*axis), ticks_at(axis), strict=True):
+        text = (f"{tick:+.0f}" if signed and tick else f"{tick:.0f}").replace("-", "−")
+        labels.append(f'<text x="{at}%" y="13" text-anchor="middle">{text}</text>')
+    return Markup(f'<svg class="axis" aria-hidden="true">{"".join(labels)}</svg>')
+
+
+def place(value: float, axis: tuple[float, float]) -> float:
+    """Where a figure lies on the axis, in percent of the width, a little away from both ends."""
+    low, high = axis
+    share = min(1.0, max(0.0, (value - low) / (high - low)))
+    return round(3 + 94 * share, 2)
+
+
+def ticks_at(axis: tuple[float, float]) -> list[float]:
+    """The places of the ticks."""
+    return [place(tick, axis) for tick in ticks(*axis)]
+
+
+def ticks(low: float, high: float, count: int = 5) -> list[float]:
+    """Round figures within the range, about `count` of them or a few more."""
+    rough = (high - low) / count
+    magnitude = 10.0 ** floor(log10(rough))
+    step = next(m * magnitude for m in (1, 2, 5, 10) if m * magnitude >= 0.75 * rough)
+    return [k * step for k in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
+
+
+def symmetric_axis(figures: Sequence[float]) -> tuple[float, float]:
+    """An axis around zero that holds all figures, in points."""
+    reach = max([5.0, *(abs(figure) for figure in figures)])
+    reach = 5.0 * ceil(reach / 5)
+    return -reach, reach
+
+
+def loss_chart(curves: Mapping[str, Sequence[float]]) -> Markup:
+    """Training loss by objective over normalised progress; each point is the mean of a slice of steps."""
+    smooth = {name: slice_means(losses, CURVE_POINTS) for name, losses in curves.items()}
+    smooth = {name: points for name, points in smooth.items() if points}
+    everything = [loss for points in smooth.values() for _, loss in points]
+    if not everything:
+        return Markup("")
+    top = max(everything) * 1.05 or 1.0
+    lines = [curve(name, points, top) for name, points in smooth.items()]
+    marks = [tick for tick in ticks(0, top, 4) if tick <= top]
+    rows = [
+        f'<line class="grid" x1="0" x2="100%" y1="{y}%" y2="{y}%"/>' for y in heights(marks, top)
+    ]
+    texts = [
+        f'<text x="-8" y="{y}%" dy="4" text-anchor="end">{tick:g}</text>'
+        for tick, y in zip(marks, heights(marks, top), strict=True)
+    ]
+    label = escape(f"Training loss of {', '.join(smooth)} over normalised progress")
+    return Markup(
+        f'<svg class="loss" role="img" aria-label="{label}">{"".join(rows)}'
+        f'<svg viewBox="0 0 100 100" preserveAspectRatio="none">{"".join(lines)}</svg>'
+        f"{''.join(texts)}</svg>"
+    )
+
+
+def heights(figures: Sequence[float], top: float) -> list[float]:
+    """Places on the vertical axis, in percent from above."""
+    return [round(100 - 100 * figure / top, 2) for figure in figures]
+
+
+def curve(name: str, points: Sequence[tuple[float, float]], top: float) -> str:
+    """One line of the chart."""
+    path = " ".join(f"{100 * x:.2f},{100 - 100 * loss / top:.2f}" for x, loss in points)
+    return f'<polyline class="curve {method_class(name)}" points="{path}"/>'
+
+
+def slice_means(losses: Sequence[float], slices: int) -> list[tuple[float, float]]:
+    """(progress, mean loss) of equal slices of the run, progress being the middle of the slice.
+
+    Losses that are not finite leave a slice the mean of the others, or no point at all.
+    """
+    slices = max(1, min(slices, len(losses)))
+    borders = [round(index * len(losses) / slices) for index in range(slices + 1)]
+    points = []
+    for start, end in pairwise(borders):
+        finite = [loss for loss in losses[start:end] if isfinite(loss)]
+        if finite:
+            points.append(((start + end) / 2 / len(losses), sum(finite) / len(finite)))
+    return points

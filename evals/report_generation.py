@@ -1,0 +1,96 @@
+"""What data generation did: how many records reached each stage, and how good the texts were.
+
+    data/{prompts, answers, critiques, refinements, teacher_answers}.jsonl → counts
+
+The last file that exists holds every field, so quality is read from it; of the earlier ones only the number of
+records matters. Verdicts of the teacher are read from the critique's last line; refined answers are graded where
+a gold answer is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from datagen.records import Record, read_records
+from evals.grading import grade
+
+STAGES = (
+    ("prompts", "prompt", ""),
+    ("answers", "student_answer", "answer"),
+    ("critiques", "critique", "critique"),
+    ("refinements", "refined_answer", "refine"),
+    ("teacher_answers", "teacher_answer", "teach"),
+)
+"""File name, the field it adds, the stage's name in the provenance."""
+
+
+def generation_results(run: Path) -> dict[str, Any] | None:
+    """Counts of the whole generation; None for a run without data files."""
+    files = [name for name, _, _ in STAGES if (run / "data" / f"{name}.jsonl").exists()]
+    if not files:
+        return None
+    records = read_last_records(run)
+    return {
+        "stages": [stage_counts(run, records, *stage) for stage in STAGES if stage[0] in files],
+        "student_right": tally(record.student_correct for record in records),
+        "conclusion_right": tally(conclusion(record.critique) for record in records),
+        "refined_right": tally(is_right(record, record.refined_answer) for record in records),
+        "teacher_right": tally(is_right(record, record.teacher_answer) for record in records),
+    }
+
+
+def read_last_records(run: Path) -> list[Record]:
+    """The records with the most fields."""
+    for name, _, _ in reversed(STAGES):
+        path = run / "data" / f"{name}.jsonl"
+        if path.exists():
+            return read_records(path)
+    return []
+
+
+def stage_counts(
+    run: Path, records: Sequence[Record], name: str, field: str, stage: str
+) -> dict[str, Any]:
+    """One stage: records in its file, how many texts were cut at the token limit, how long they are."""
+    texts = [text for record in records if (text := getattr(record, field)) is not None]
+    reasons = [record.provenance.get(stage, {}).get("finish_reason") for record in records]
+    return {
+        "stage": name,
+        "records": count_lines(run / "data" / f"{name}.jsonl"),
+        "cut": reasons.count("length") if stage else None,
+        "mean_words": sum(len(text.split()) for text in texts) / len(texts) if texts else None,
+    }
+
+
+def count_lines(path: Path) -> int:
+    """Lines that hold something."""
+    with path.open("rb") as file:
+        return sum(1 for line in file if line.strip())
+
+
+def tally(marks: Iterable[bool | None]) -> dict[str, int]:
+    """How many are true, false and not known."""
+    known = list(marks)
+    return {"yes": known.count(True), "no": known.count(False), "unknown": known.count(None)}
+
+
+def conclusion(critique: str | None) -> bool | None:
+    """What the critique's last `Conclusion: right|wrong` line says of the student's answer."""
+    for line in reversed((critique or "").splitlines()):
+        label, colon, verdict = line.strip(" *_.").lower().partition(":")
+        if colon and label.strip(" *_") == "conclusion":
+            return {"right": True, "correct": True, "wrong": False, "incorrect": False}.get(
+                verdict.strip(" *_.")
+            )
+    return None
+
+
+def is_right(record: Record, text: str | None) -> bool | None:
+    """Whether a teacher's text arrives at the gold answer; None where either is missing."""
+    gold = record.final_answer or record.answer
+    if text is None or not gold:
+        return None
+    verdict = grade(text, gold)
+    return None if verdict.status == "unparsable gold" else verdict.correct

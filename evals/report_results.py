@@ -1,0 +1,150 @@
+"""What a run folder says, as one dictionary: the content of results.json and the source of every table.
+
+    config.toml, evals/*/{scores.json, BENCHMARK.jsonl}, train/*/summary.json, data/*.jsonl → results
+
+Only artifacts are read, so a report can be made anywhere the folder is copied to, and of a run that is not
+finished: what is missing is listed, the rest is reported.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from datagen.records import read_jsonl
+from evals.report_generation import generation_results
+from evals.scores import per_problem
+from evals.statistics import compare_paired
+
+BASE = "base"
+METHOD_ORDER = (BASE, "sft", "distilled_sft", "cft", "cgd_no_critique", "cgd")
+TRAINING_FIELDS = ("steps", "examples", "train_seconds", "final_loss", "too_long", "no_target")
+
+Json = dict[str, Any]
+
+
+def collect_results(run: Path) -> Json:
+    """Everything the report states about a run."""
+    if not run.is_dir():
+        raise ValueError(f"{run}: there is no such run folder")
+    config = read_config(run)
+    expected = expected_methods(config)
+    methods = {name: method_results(run, name) for name in ordered_methods(run, expected)}
+    benchmarks = ordered_benchmarks(methods)
+    return {
+        "run": {
+            "name": config.get("run", {}).get("name") or run.resolve().name,
+            "seed": config.get("run", {}).get("seed"),
+            "student": config.get("student", {}).get("model"),
+            "teacher": config.get("teacher", {}).get("model")
+            or config.get("teacher", {}).get("script"),
+        },
+        "built_in_world": "arithmetic" in benchmarks,
+        "benchmarks": benchmarks,
+        "methods": methods,
+        "comparisons": comparisons(run, methods, benchmarks),
+        "generation": generation_results(run),
+        "missing": missing_parts(methods, expected),
+    }
+
+
+def read_config(run: Path) -> Json:
+    """The resolved configuration; a folder without one has an empty one."""
+    path = run / "config.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def expected_methods(config: Mapping[str, Any]) -> list[str]:
+    """The base student, and every objective that the configuration trains."""
+    trained = config.get("train", {}).get("objective")
+    objectives = config.get("pipeline", {}).get("objectives") or ([trained] if trained else [])
+    return [BASE, *objectives]
+
+
+def ordered_methods(run: Path, expected: Sequence[str]) -> list[str]:
+    """All methods that were asked for or left a trace, in the order of the paper."""
+    traces = [path.parent.name for path in (*run.glob("evals/*/*"), *run.glob("train/*/*"))]
+    names = set(expected) | set(traces)
+    known = [name for name in METHOD_ORDER if name in names]
+    return known + sorted(names - set(known))
+
+
+def method_results(run: Path, name: str) -> Json:
+    """Scores and training facts of one method; null for what is not there."""
+    scores = read_json(run / "evals" / name / "scores.json")
+    training = read_json(run / "train" / name / "summary.json")
+    facts = {key: training[key] for key in TRAINING_FIELDS if key in training} if training else None
+    return {"scores": scores["benchmarks"] if scores else None, "training": facts}
+
+
+def read_json(path: Path) -> Json | None:
+    """A JSON object, or None where there is no file. Files are renamed into place, so they are whole."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
+
+
+def ordered_benchmarks(methods: Mapping[str, Json]) -> list[str]:
+    """Every benchmark that any method has, in the order they were run."""
+    return list(
+        dict.fromkeys(name for method in methods.values() for name in method["scores"] or ())
+    )
+
+
+def comparisons(run: Path, methods: Mapping[str, Json], benchmarks: Sequence[str]) -> list[Json]:
+    """Each evaluated method against the base student, benchmark by benchmark."""
+    evaluated = [name for name, method in methods.items() if method["scores"] and name != BASE]
+    results = []
+    for benchmark in benchmarks:
+        base = read_answers(run, BASE, benchmark) if (methods.get(BASE) or {}).get("scores") else {}
+        for method in evaluated:
+            result = compare_answers(read_answers(run, method, benchmark), base)
+            if result is not None:
+                results.append(
+                    {"benchmark": benchmark, "method": method, "against": BASE, **result}
+                )
+    return results
+
+
+def read_answers(run: Path, method: str, benchmark: str) -> dict[str, list[Json]]:
+    """The rows of one model on one benchmark, by problem."""
+    path = run / "evals" / method / f"{benchmark}.jsonl"
+    answers: dict[str, list[Json]] = {}
+    for _, row in read_jsonl(path) if path.exists() else ():
+        answers.setdefault(row["id"], []).append(row)
+    return answers
+
+
+def compare_answers(
+    answers: Mapping[str, list[Json]], base: Mapping[str, list[Json]]
+) -> Json | None:
+    """The paired comparison over problems that both were asked in the same words; None without any."""
+    shared = {
+        name
+        for name in answers.keys() & base.keys()
+        if answers[name][0]["prompt_sha256"] == base[name][0]["prompt_sha256"]
+    }
+    rows = [
+        [row for name in side if name in shared for row in side[name]] for side in (answers, base)
+    ]
+    measure = "correct" if any(row["correct"] is not None for row in rows[0]) else "complies"
+    first, second = (per_problem(side, measure) for side in rows)
+    both = [name for name in first if name in second]
+    if not both:
+        return None
+    comparison = compare_paired([first[name] for name in both], [second[name] for name in both])
+    left_out = len(answers.keys() | base.keys()) - len(both)
+    return {"measure": measure, **asdict(comparison), "problems_left_out": left_out}
+
+
+def missing_parts(methods: Mapping[str, Json], expected: Sequence[str]) -> list[str]:
+    """What a finished run would have, in words."""
+    missing = []
+    for name, method in methods.items():
+        if method["scores"] is None:
+            missing.append(f"{name}: not evaluated")
+        if method["training"] is None and name != BASE and name in expected:
+            missing.append(f"{name}: training not finished")
+    return missing

@@ -1,0 +1,104 @@
+"""The base student: its curriculum keeps to the train splits, its command works, it is what it should be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from datagen.arithmetic import problems
+from datagen.curriculum import PHASES, some_problem
+from datagen.instructions import TEST_WORDS, instructions
+from datagen.student_text import read_answer
+from launch.base_student import build_base_student, main
+
+KEPT = Path(__file__).parent.parent / "launch" / "student"
+MOST_BYTES = 8_000_000
+
+
+def loaded(folder: Path) -> tuple[PreTrainedModel, Tokenizer]:
+    return AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(
+        folder
+    )
+
+
+def replies(folder: Path, prompts: list[str], max_tokens: int) -> list[str]:
+    model, tokenizer = loaded(folder)
+    chats = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
+        )
+        for prompt in prompts
+    ]
+    batch = tokenizer(chats, return_tensors="pt", padding=True, add_special_tokens=False)
+    with torch.no_grad():
+        ids = model.generate(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            max_new_tokens=max_tokens,
+            do_sample=False,
+        )
+    new = ids[:, batch.input_ids.shape[1] :]
+    return [tokenizer.decode(row, skip_special_tokens=True) for row in new]
+
+
+def test_curriculum_holds_nothing_of_the_test_splits() -> None:
+    rng = Random(0)
+    drawn = [some_problem(rng, range(1, 6)) for _ in range(500)]
+    test = problems("test", 500)
+    assert not {p.numbers for p in drawn} & {p.numbers for p in test}
+    assert not {s for p in drawn for s in p.template} & {s for p in test for s in p.template}
+    prompts = [text.prompt for phase in PHASES for text in phase.texts(0, 0.05)]
+    tasks = {task.prompt for task in instructions("test", 500)}
+    assert not set(prompts) & (tasks | {problem.prompt for problem in test})
+    seen = {word.strip('.,?!:"').lower() for prompt in prompts for word in prompt.split()}
+    assert not seen & set(TEST_WORDS)
+
+
+def test_curriculum_is_a_pure_function_of_the_seed() -> None:
+    for phase in PHASES:
+        assert list(phase.texts(3, 0.005)) == list(phase.texts(3, 0.005))
+        assert list(phase.texts(3, 0.005)) != list(phase.texts(4, 0.005))
+
+
+def test_the_command_makes_a_student_that_loads_and_stops(tmp_path: Path) -> None:
+    out = tmp_path / "student"
+    assert main([str(out), "--steps-scale", "0.002"]) == 0
+    assert not list(tmp_path.glob("student.*"))
+    model, tokenizer = loaded(out)
+    assert 1_000_000 <= model.num_parameters() <= 6_000_000
+    assert tokenizer.decode(tokenizer("12 + 8, é\n").input_ids) == "12 + 8, é\n"
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert model.generation_config.eos_token_id in (end, [end])
+    assert main([str(out)]) == 2
+
+
+def test_a_finished_folder_is_not_overwritten(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="exists already"):
+        build_base_student(tmp_path)
+
+
+def test_kept_student_is_small_and_complete() -> None:
+    model, tokenizer = loaded(KEPT)
+    assert (KEPT / "model.safetensors").stat().st_size <= MOST_BYTES
+    assert model.dtype == torch.float32
+    assert model.config.max_position_embeddings >= 1024
+    chat = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
+    )
+    assert chat == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    stops = json.loads((KEPT / "generation_config.json").read_text())["eos_token_id"]
+    assert end in (stops if isinstance(stops, list) else [stops])
+
+
+def test_kept_student_is_imperfect_in_earnest() -> None:
+    asked = problems("test", 65, seed=7)
+    texts = replies(KEPT, [problem.prompt for problem in asked], max_tokens=160)
+    right = sum(read_answer(t) == p.final for t, p in zip(texts, asked, strict=True))
+    assert 0.2 <= right / len(asked) <= 0.75

@@ -1,0 +1,227 @@
+"""The command line: quick help, and every mistake of a user's answered in words with exit code 2."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from launch import cli
+
+Run = Callable[..., tuple[int, str]]
+
+VERBS = ["quickstart", "run", "generate", "train", "evaluate", "report", "grade"]
+
+
+@pytest.fixture
+def cgd(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in this process: (exit code, everything it printed)."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path: Path, tiny_student: Path) -> Path:
+    """A sound configuration, to be spoilt with --set."""
+    path = tmp_path / "config.toml"
+    path.write_text(
+        f"""
+        [run]
+        name = "spoilt"
+        dir = "{tmp_path / "run"}"
+        [student]
+        model = "{tiny_student}"
+        [data]
+        prompts = "arithmetic"
+        limit = 2
+        [generate.answer]
+        max_tokens = 2
+        [train]
+        batch_size = 2
+        precision = "fp32"
+        max_length = 1024
+        [evaluate]
+        limit = 2
+        max_tokens = 2
+        """
+    )
+    return path
+
+
+def test_help_is_quick_and_lists_every_verb() -> None:
+    command = [sys.executable, "-m", "launch.cli", "--help"]
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.5
+    assert all(f"\n    {verb}" in done.stdout for verb in VERBS)
+
+
+def test_a_mistake_in_a_process_of_its_own_ends_with_code_2_and_no_traceback(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-m", "launch.cli", "run", str(tmp_path / "absent.toml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no such file" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["rum"], ["run"], ["grade", "x.jsonl"], ["report"]])
+def test_an_incomplete_command_shows_its_usage(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+
+
+def test_all_wrong_keys_are_reported_at_once(cgd: Run, config: Path) -> None:
+    text = config.read_text() + "\n[train2]\nx = 1\n"
+    config.write_text(text.replace("batch_size = 2", 'batch_size = "2"\nlearning_rat = 1'))
+    code, printed = cgd("run", config, "--set", "evaluate.limits=3", "--set", "nonsense")
+    assert code == 2
+    for line in (
+        'train.batch_size: expected an integer, got "2" (text)',
+        "train.learning_rat: unknown key; did you mean train.learning_rate?",
+        "train2: unknown section; did you mean [train]?",
+        "evaluate.limits: unknown key; did you mean evaluate.limit?",
+        '--set "nonsense": expected SECTION.KEY=VALUE',
+    ):
+        assert line in printed
+    assert not (config.parent / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("train.objective=cdg", 'did you mean "cgd"?'),
+        ('pipeline.objectives=["sft","cgb"]', "did you mean cgd?"),
+        ('pipeline.objectives=["cgd","cgd"]', "named twice"),
+        ("data.prompts=absent/prompts.jsonl", "absent/prompts.jsonl"),
+        ('evaluate.benchmarks=["absent/test.jsonl"]', "absent/test.jsonl"),
+        ('evaluate.benchmarks=["arithmetics"]', "arithmetic"),
+        ("train.data=absent/train.jsonl", "absent/train.jsonl"),
+        ("student.model=absent/model", "absent/model"),
+        ("generate.critique.template=critic", "critique"),
+        ("teacher.script=arithmetics", "arithmetic"),
+        ("teacher.backend=transformers", "teacher.model"),
+        ("student.model=", "student.model: required, but not given"),
+    ],
+)
+def test_a_wrong_value_is_named(cgd: Run, config: Path, setting: str, said: str) -> None:
+    code, printed = cgd("run", config, "--set", setting)
+    assert code == 2, printed
+    assert said in printed.split("error:", 1)[1]
+
+
+def test_a_model_folder_without_chat_template_is_named(
+    cgd: Run, config: Path, tiny_student: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "untemplated"
+    shutil.copytree(tiny_student, folder)
+    (folder / "chat_template.jinja").unlink()
+    code, printed = cgd("generate", config, "--set", f"student.model={folder}")
+    assert code == 2
+    assert str(folder) in printed
+    assert "chat template" in printed
+
+
+GOOD_ROW = '{"id": "a", "problem": "What is 1 + 1?", "answer": "2"}'
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('{"id": "b", "problem": ', ":2"),
+        ('{"id": "b", "answer": "2"}', ":2"),
+        ('{"id": "a", "problem": "What is 1 + 2?", "answer": "3"}', ":2"),
+    ],
+    ids=["broken line", "no problem", "duplicate id"],
+)
+def test_a_bad_line_of_prompts_is_named_by_number(
+    cgd: Run, config: Path, tmp_path: Path, row: str, said: str
+) -> None:
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text(f"{GOOD_ROW}\n{row}\n")
+    code, printed = cgd("generate", config, "--set", f"data.prompts={prompts}")
+    assert code == 2, printed
+    assert f"{prompts}{said}" in printed
+
+
+def test_stages_out_of_order_say_what_is_missing(cgd: Run, config: Path) -> None:
+    code, printed = cgd("train", config)
+    assert code == 2
+    assert "cgd generate" in printed
+
+
+def test_a_folder_that_is_no_run_is_left_alone(cgd: Run, config: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.tex").write_text("precious")
+    code, printed = cgd("run", config)
+    assert code == 2
+    assert "thesis.tex" in printed
+    code, printed = cgd("report", tmp_path / "absent")
+    assert code == 2
+    assert "absent" in printed
+
+
+def test_grade_adds_verdicts_and_keeps_other_fields(cgd: Run, tmp_path: Path) -> None:
+    rows = [{"id": 7, "pred": r"\boxed{4}", "gold": "4"}, {"id": 8, "pred": "5", "gold": "4"}]
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, printed = cgd("grade", source, "--out", target)
+    graded = [json.loads(line) for line in target.read_text().splitlines()]
+    assert code == 0
+    assert "50.0 %" in printed
+    assert [(row["id"], row["correct"]) for row in graded] == [(7, True), (8, False)]
+    assert {"extracted", "rule", "reason"} <= graded[0].keys()
+
+
+@pytest.mark.parametrize("text", [None, "{", '{"pred": "4"}'], ids=["absent", "broken", "no gold"])
+def test_grade_names_the_file_it_cannot_use(cgd: Run, tmp_path: Path, text: str | None) -> None:
+    source = tmp_path / "in.jsonl"
+    if text is not None:
+        source.write_text(text)
+    code, printed = cgd("grade", source, "--out", tmp_path / "out.jsonl")
+    assert code == 2
+    assert str(source) in printed
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_an_interruption_says_how_to_go_on(cgd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(folder: Path) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("evals.report.write_report", interrupt)
+    code, printed = cgd("report", Path(__file__).parent)
+    assert code == 130
+    assert "run the same command to continue" in printed
+
+
+def test_a_polite_kill_ends_like_an_interruption() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        cli.interrupted(signal.SIGTERM, None)
+
+
+def test_a_traceback_can_be_asked_for(cgd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CGD_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="no such file"):
+        cgd("run", "absent.toml")
