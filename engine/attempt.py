@@ -40,6 +40,24 @@ HARMLESS = (
 EDGE_BYTES = 1024 * 1024
 
 
+def training_file(named: str | None, run_folder: Path) -> Path:
+    """`train.data`, or what the run itself has generated: its last stage's file holds every field."""
+    if named is not None:
+        if not Path(named).is_file():
+            raise ValueError(f"train.data: there is no file {named}")
+        return Path(named)
+    generated = [
+        run_folder / "data" / f"{stage}.jsonl" for stage in ("teacher_answers", "refinements")
+    ]
+    for candidate in generated:
+        if candidate.is_file():
+            return candidate
+    raise ValueError(
+        f"train.data is not set and the run has generated no records yet ({generated[-1]}); "
+        "run `cgd generate` first, or name a file"
+    )
+
+
 def described(settings: Mapping[str, Any], source: Path, data: Path) -> dict[str, Any]:
     """Everything the trained weights depend on, as tables."""
     inputs = {"student_files": fingerprint(source), "data_sha256": sha256(data)}

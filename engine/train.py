@@ -21,7 +21,7 @@ from typing import Literal
 
 import torch
 
-from engine.attempt import claim_folder, described, finish, finished
+from engine.attempt import claim_folder, described, finish, finished, training_file
 from engine.checkpoint import load_newest, save_checkpoint
 from engine.config import ConfigError, read_config
 from engine.examples import Example, NoTarget, TooLong, load_examples
@@ -155,7 +155,7 @@ def train(
     Raises ValueError for whatever a user can mend: data, model folder, or a run folder made with other settings.
     """
     source = fetch_folder(student)
-    data = training_file(run, config)
+    data = training_file(config.data, run.folder)
     folder = run.folder / "train" / config.objective
     description = described({"run": run, "student": student, "train": config}, source, data)
     if finished(folder, description) and not overwrite:
@@ -289,24 +289,6 @@ def steps_of_run(num_examples: int, config: TrainConfig) -> int:
     """Optimizer steps the settings ask for."""
     steps = num_steps(num_examples, config.batch_size, config.epochs)
     return min(steps, config.max_steps) if config.max_steps is not None else steps
-
-
-def training_file(run: RunConfig, config: TrainConfig) -> Path:
-    """`train.data`, or what the run has generated: the last stage's file holds every field."""
-    if config.data is not None:
-        if not Path(config.data).is_file():
-            raise ValueError(f"train.data: there is no file {config.data}")
-        return Path(config.data)
-    candidates = [
-        run.folder / "data" / f"{stage}.jsonl" for stage in ("teacher_answers", "refinements")
-    ]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
-    raise ValueError(
-        f"train.data is not set and the run has generated no records yet ({candidates[-1]}); "
-        "run `cgd generate` first, or name a file"
-    )
 
 
 def say(text: str, world: World | None = None) -> None:

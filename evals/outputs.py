@@ -24,7 +24,7 @@ def read_outputs(path: Path, say: Callable[[str], None]) -> dict[str, Row]:
     if whole < len(content):
         say(f"{path}: the last line was torn; cut off, its output is made again")
         with path.open("r+b") as file:
-            pass
+            file.truncate(whole)
     rows, unreadable = {}, 0
     for line in content[:whole].splitlines():
         row = parse_row(line)

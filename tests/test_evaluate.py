@@ -113,6 +113,19 @@ def test_a_killed_evaluation_resumes_without_losing_or_doubling(quiz: str, tmp_p
     )
 
 
+def test_a_second_death_after_a_torn_line_loses_nothing_either(quiz: str, tmp_path: Path) -> None:
+    config = EvaluateConfig(benchmarks=(quiz,))
+    partial = tmp_path / "base/quiz.jsonl.partial"
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            evaluate("base", Oracle(dies_after=1), config, tmp_path, say=lambda _: None)
+        with partial.open("ab") as file:
+            file.write(b'{"key": "torn')
+    rest = Oracle()
+    evaluate("base", rest, config, tmp_path, say=lambda _: None)
+    assert rest.asked == ["two", "one"]
+
+
 def test_a_finished_evaluation_does_nothing_and_says_so(quiz: str, tmp_path: Path) -> None:
     config = EvaluateConfig(benchmarks=(quiz,))
     first = evaluate("base", Oracle(), config, tmp_path)

@@ -359,7 +359,7 @@ def test_more_ranks_than_gpus_is_a_clean_error(monkeypatch: pytest.MonkeyPatch) 
 def test_user_mistakes_are_one_message_and_exit_code_2_on_every_rank(
     tmp_path: Path, tiny_student: Path, records_file: Path
 ) -> None:
-    run, student, config = settings(tmp_path, tiny_student, records_file, data="nowhere.jsonl")
+    run, student, config = settings(tmp_path, tiny_student, Path("nowhere.jsonl"))
     done = torchrun(2, config_file(tmp_path, run, student, config))
     assert done.returncode != 0
     assert done.stderr.count("error: train.data: there is no file nowhere.jsonl") == 1
