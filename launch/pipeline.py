@@ -66,9 +66,11 @@ class OneGenerator:
         return self._generator
 
     def release(self) -> None:
-        """Gives the memory back."""
+        """Gives a model's memory back."""
+        was_model = self._config is not None and self._config.backend != "scripted"
         self._config = self._generator = None
-        gc.collect()
+        if was_model:
+            gc.collect()  # modules that know each other are not freed before
 
 
 def run_pipeline(config: Config, overwrite: bool = False, kind: str | None = None) -> Path:
@@ -240,8 +242,12 @@ def time_left(remaining: Sequence[Step], seconds_of: Mapping[str, float]) -> flo
 
 
 def clock_line(elapsed: float, left: float | None) -> str:
-    """`  (2:05 so far, about 7 min left)`; nothing at the start."""
+    """`  (2:05 so far, about 7:10 left)`; nothing at the start."""
     if elapsed < 1:
         return ""
-    ahead = "" if left is None else f", about {max(1, round(left / 60))} min left"
-    return f"  ({int(elapsed) // 60}:{int(elapsed) % 60:02d} so far{ahead})"
+    return f"  ({clock(elapsed)} so far{'' if left is None else f', about {clock(left)} left'})"
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
