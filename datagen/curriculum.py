@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from datagen.instructions import TRAIN_WORDS, instructions
+from datagen.instructions import TRAIN_WORDS, instructions, made_up_word
 from datagen.stories.families import PEOPLE, THINGS
 from datagen.tutor import teach
 from datagen.word_problems import Problem, draw_problem
@@ -73,8 +73,9 @@ def sums(rng: Random) -> Text:
     """The arithmetic of one problem without its story."""
     steps = some_problem(rng, range(2, 6)).steps
     asked = ", ".join(step.equation.split(" =")[0] for step in steps)
-    ask = rng.choice(("What is {}?", "Work out {}.", "{}"))
-    return Text(ask.format(asked), "\n".join(step.equation for step in steps))
+    ask = rng.choice(("What is {}?", "Work out {}.", "How much is {}?"))
+    done = ", ".join(step.equation for step in steps)
+    return Text(ask.format(asked), f"It is {done}.")
 
 
 def one_sum(rng: Random) -> Text:
@@ -87,21 +88,29 @@ def one_sum(rng: Random) -> Text:
 
 def copying(rng: Random) -> Text:
     """Numbers, words and strings of letters to say again."""
-    items = [_item(rng) for _ in range(rng.randrange(2, 9))]
+    items = [_item(rng) for _ in range(rng.randrange(1, 8))]
     line = " ".join(items)
     ask = rng.choice(("Repeat: {}", "Copy this: {}", "Say this again: {}"))
     return Text(ask.format(line), line)
 
 
 def _item(rng: Random) -> str:
-    kind = rng.randrange(4)
+    kind = rng.randrange(6)
     if kind == 0:
-        return str(rng.randrange(1, 201))
+        return made_up_word(rng)
     if kind == 1:
-        return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randrange(2, 7)))
-    if kind == 2:
         return rng.choice(PEOPLE)[0]
-    return rng.choice((*THINGS, *TRAIN_WORDS))
+    if kind < 4:
+        return rng.choice((*THINGS, *TRAIN_WORDS))
+    return str(rng.randrange(1, 121))
+
+
+def looking_up(rng: Random) -> Text:
+    """Several facts, and the one that is asked for to say again."""
+    people = [name for name, _ in rng.sample(PEOPLE, rng.randrange(2, 5))]
+    facts = [f"{name} has {rng.randrange(1, 100)} {rng.choice(THINGS)}." for name in people]
+    asked = rng.randrange(len(facts))
+    return Text(f"{' '.join(facts)} What does {people[asked]} have?", facts[asked])
 
 
 def spelling(rng: Random) -> Text:
@@ -157,7 +166,11 @@ def long_message(rng: Random) -> Text:
 
 
 PHASES = (
-    Phase("foundations", 16_000, {sums: 5, one_sum: 2, copying: 4, spelling: 2, instruction: 4}),
-    Phase("short", 10_000, {short_problem: 12, sums: 3, copying: 1, spelling: 1, instruction: 3}),
-    Phase("full", 12_000, {full_problem: 14, long_message: 2, sums: 1, instruction: 3}),
+    Phase(
+        "foundations",
+        12_000,
+        {sums: 4, one_sum: 3, copying: 3, looking_up: 3, spelling: 1, instruction: 3},
+    ),
+    Phase("short", 16_000, {short_problem: 14, sums: 2, copying: 1, looking_up: 1, instruction: 4}),
+    Phase("full", 30_000, {full_problem: 15, long_message: 1, sums: 1, instruction: 3}),
 )

@@ -107,7 +107,9 @@ def draws_of(seeds: Sequence[int], sampling: Sampling, device: torch.device) -> 
     if sampling.temperature == 0:
         return None
     rows = [
-        torch.rand(sampling.max_tokens, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        torch.rand(
+            sampling.max_tokens, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+        )
         for seed in seeds
     ]
     return torch.stack(rows).to(device)

@@ -28,6 +28,8 @@ TEST_WORDS = (
     "moon", "leaf", "mountain", "dog", "table", "coat", "field", "song", "glass", "clock", "shoe", "kite",
     "bell", "flower", "castle", "nest",
 )  # fmt: skip
+SHARE_OF_MADE_UP = 0.35
+"""So many words of the train split mean nothing, so that copying is learnt and not a list."""
 CLOSINGS = {"train": ("done", "end", "over", "good", "ready"), "test": ("stop", "fine", "last")}
 OPENERS = {"train": ("Sure", "Yes", "Well", "Here"), "test": ("Okay", "So")}
 COLOURS = {"train": ("red", "green", "white", "black"), "test": ("blue", "brown")}
@@ -61,7 +63,20 @@ def _pick(split: Split, rng: Random, train: tuple[str, ...], test: tuple[str, ..
 
 
 def _words(split: Split, rng: Random, count: int) -> list[str]:
-    return rng.sample(TRAIN_WORDS if split == "train" else TEST_WORDS, count)
+    if split == "test":
+        return rng.sample(TEST_WORDS, count)
+    return [
+        made_up_word(rng) if rng.random() < SHARE_OF_MADE_UP else rng.choice(TRAIN_WORDS)
+        for _ in range(count)
+    ]
+
+
+def made_up_word(rng: Random) -> str:
+    """A word that means nothing: whoever is to write it must read it."""
+    syllables = [
+        rng.choice("bdfgklmnprstvw") + rng.choice("aeiou") for _ in range(rng.choice((1, 2)))
+    ]
+    return "".join(syllables) + rng.choice("lmnrstk")
 
 
 def _sentence(split: Split, rng: Random) -> str:

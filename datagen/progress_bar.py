@@ -41,7 +41,9 @@ def _with_lines(items: Iterable[T], label: str, total: int, done: int, say: Say)
 
 
 def clock(seconds: float) -> str:
-    """A span of time as a person reads it: `45 s`, `3:20 min`, `2:05 h`."""
+    """A span of time as a person reads it: `4.5 s`, `45 s`, `3:20 min`, `2:05 h`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

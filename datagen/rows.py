@@ -109,6 +109,8 @@ def answers_of(row: Row) -> tuple[str | None, str | None, set[str]]:
 
 def _text(row: Row, name: str) -> str | None:
     value = row.values.get(name)
+    if isinstance(value, list) and len(value) == 1:  # OlympiadBench lists even a single answer
+        value = value[0]
     if value is None or isinstance(value, str):
         return value or None
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -3,7 +3,7 @@
     teacher(stage, record, seed) -> text
 
 `arithmetic` is the built-in world's teacher; `package.module:function` names any other. The
-function's source file is hashed into the identity: an edited script is another teacher.
+function's source is hashed into the identity: an edited script is another teacher.
 """
 
 from __future__ import annotations
@@ -101,5 +101,12 @@ def _import(module_name: str, script: str) -> object:
 
 
 def _source_hash(teacher: Teacher) -> str:
-    source = inspect.getsourcefile(inspect.unwrap(teacher))
-    return f"sha256:{hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16]}" if source else ""
+    """Of the function's file, or of its whole package where it lies in one: what it calls counts, too."""
+    function = inspect.unwrap(teacher)
+    source = inspect.getsourcefile(function)
+    if source is None:
+        return ""
+    packaged = "." in getattr(function, "__module__", "")
+    files = sorted(Path(source).parent.rglob("*.py")) if packaged else [Path(source)]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
+    return f"sha256:{digest.hexdigest()[:16]}"

@@ -17,10 +17,10 @@ from datagen.records import Record
 from datagen.stories.families import FAMILIES, GROUP_WORDS, PEOPLE, THINGS, Family
 from datagen.stories.parts import Part, Split, StepPattern
 
-MAX_VALUE = 200
+MAX_VALUE = 120
 """No number of a solution is larger: the world is about reasoning, not about long arithmetic."""
-MAX_PRODUCT = 144
-MAX_DIVIDEND = 120
+MAX_PRODUCT = 100
+MAX_DIVIDEND = 100
 SHARE_OF_TEST_NUMBERS = 5
 """One combination of numbers in so many is kept for the test split."""
 

@@ -19,6 +19,7 @@ from transformers import GenerationConfig, PretrainedConfig, PreTrainedTokenizer
 from engine.examples import end_of_turn_ids
 from engine.model import Student, assert_tied, named_weights
 from engine.parallel import World
+from engine.weights import stored_tensors
 
 FILE_BYTES = 4 * 1024**3
 """No more than this is held on rank 0 beside its shards."""
@@ -67,15 +68,16 @@ def write_weights(
             weight = weight.full_tensor()  # a collective: every rank takes part, rank 0 keeps it
         if not world.is_main:
             continue
-        weight = weight.to(dtype=dtype, device="cpu").contiguous()
-        if files[-1] and held + weight.nbytes > file_bytes:
-            flush(files, folder)
-            files.append({})
-            held = 0
-        files[-1][name] = weight.clone()
-        file_of[name] = len(files)
-        held += weight.nbytes
-        total += weight.nbytes
+        for stored_name, part in stored_tensors(name, weight, student.causal_lm.config):
+            tensor = part.to(dtype=dtype, device="cpu", copy=True).contiguous()
+            if files[-1] and held + tensor.nbytes > file_bytes:
+                flush(files, folder)
+                files.append({})
+                held = 0
+            files[-1][stored_name] = tensor
+            file_of[stored_name] = len(files)
+            held += tensor.nbytes
+            total += tensor.nbytes
     if world.is_main:
         flush(files, folder)
         name_files(folder, file_of, len(files), total)

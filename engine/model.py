@@ -1,6 +1,6 @@
 """The student: built without memory, sharded, then filled from safetensors; a rank reads only its own slices.
 
-    folder → build_student (meta device) → parallel.shard → materialise → load_weights
+    folder → build_student (meta device) → parallel.shard → materialise → weights.load_weights
 
 `Student.forward` takes a pack and returns its loss. Everything runs inside one forward of the root module, so that
 FSDP's hooks gather and free the embedding and the head exactly once, tied or not.
@@ -14,10 +14,7 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
-from safetensors import safe_open
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
-from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -149,67 +146,3 @@ def assert_tied(student: Student) -> None:
 def named_weights(student: Student) -> dict[str, nn.Parameter]:
     """Parameters by the names their files use; a tied weight stands under its first name only."""
     return dict(student.causal_lm.named_parameters())
-
-
-@torch.no_grad()
-def load_weights(student: Student, folder: Path) -> None:
-    """Fills the shards from the folder's safetensors files; a rank reads the slices it owns and nothing else.
-
-    Raises ValueError where the folder lacks a tensor, has one too many, or one of another shape.
-    """
-    file_of = {
-        name: file for file in sorted(folder.glob("*.safetensors")) for name in tensor_names(file)
-    }
-    weights = named_weights(student)
-    check_names(student, weights, file_of, folder)
-    for file in sorted(set(file_of.values())):
-        with safe_open(file, framework="pt") as tensors:
-            for name in sorted(weights.keys() & set(tensors.keys())):
-                fill_shard(weights[name], tensors.get_slice(name), f"{file}: tensor {name}")
-
-
-def tensor_names(file: Path) -> list[str]:
-    """Names in a safetensors file; reads its header only."""
-    with safe_open(file, framework="pt") as tensors:
-        return list(tensors.keys())
-
-
-def check_names(
-    student: Student, weights: dict[str, nn.Parameter], file_of: dict[str, Path], folder: Path
-) -> None:
-    """Every parameter has its tensor and every tensor its parameter, tied copies excepted."""
-    tied = set(dict(student.causal_lm.named_parameters(remove_duplicate=False))) - weights.keys()
-    missing = sorted(weights.keys() - file_of.keys())
-    extra = sorted(
-        name for name in file_of.keys() - weights.keys() - tied if "inv_freq" not in name
-    )
-    if not missing and not extra:
-        return
-    if not file_of:
-        raise ValueError(f"student.model: {folder} holds no .safetensors file")
-    problems = [
-        f"{what} {len(names)} tensor(s): {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
-        for what, names in (("lacks", missing), ("has", extra))
-        if names
-    ]
-    raise ValueError(
-        f"student.model: {folder} does not fit {type(student.causal_lm).__name__}: it {' and '.join(problems)} "
-        "that the architecture in config.json " + ("needs" if missing else "does not know")
-    )
-
-
-def fill_shard(parameter: nn.Parameter, stored, where: str) -> None:  # type: ignore[no-untyped-def]
-    """Copies this rank's part of a stored tensor (a safetensors slice) into its shard."""
-    if tuple(stored.get_shape()) != tuple(parameter.shape):
-        raise ValueError(
-            f"{where} has shape {stored.get_shape()}, config.json says {list(parameter.shape)}"
-        )
-    if not isinstance(parameter, DTensor):
-        parameter.copy_(stored[:])
-        return
-    shape, offset = compute_local_shape_and_global_offset(
-        parameter.shape, parameter.device_mesh, parameter.placements
-    )
-    mine = tuple(slice(start, start + length) for start, length in zip(offset, shape, strict=True))
-    if all(length > 0 for length in shape):
-        parameter.to_local().copy_(stored[mine])

@@ -159,7 +159,7 @@ def make_pack(examples: Sequence[Example], weights: Sequence[float]) -> Pack:
     ]
     supervised_S = np.concatenate(supervised) if supervised else np.zeros(0, dtype=np.int64)
     token_ids_T = np.concatenate(documents).astype(np.int64)
-    weights_S = np.repeat(weights, [example.num_supervised for example in examples])
+    weights_S: np.ndarray = np.repeat(weights, [example.num_supervised for example in examples])
     return Pack(
         token_ids_T=torch.from_numpy(token_ids_T),
         positions_T=torch.from_numpy(np.concatenate([np.arange(length) for length in lengths])),

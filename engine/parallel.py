@@ -20,6 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import Shard
 from torch.utils.checkpoint import checkpoint
 
 Precision = Literal["fp32", "bf16"]
@@ -115,6 +116,12 @@ def shard(model: nn.Module, blocks: nn.ModuleList, world: World, precision: Prec
 
     Tied weights must share a group, which the rest is. The model may still be on the meta device.
     """
+
+    def placement(parameter: nn.Parameter) -> Shard | None:
+        """Experts are fewer than ranks may be: their inner dim is split instead, where it comes out even."""
+        is_experts = parameter.ndim == 3
+        return Shard(1) if is_experts and parameter.shape[1] % world.size == 0 else None
+
     policy = MixedPrecisionPolicy(
         param_dtype=COMPUTE_DTYPE[precision], reduce_dtype=torch.float32, output_dtype=torch.float32
     )
@@ -124,6 +131,7 @@ def shard(model: nn.Module, blocks: nn.ModuleList, world: World, precision: Prec
             block,
             mesh=world.mesh,
             mp_policy=MixedPrecisionPolicy(policy.param_dtype, policy.reduce_dtype),
+            shard_placement_fn=placement,
         )
     fully_shard(model, mesh=world.mesh, mp_policy=policy)
     for module in model.modules():

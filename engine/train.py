@@ -33,7 +33,6 @@ from engine.model import (
     build_student,
     fetch_folder,
     load_tokenizer,
-    load_weights,
     materialise,
 )
 from engine.optim import (
@@ -60,6 +59,7 @@ from engine.parallel import (
     shard,
     start_world,
 )
+from engine.weights import load_weights
 
 OTHER_SECTIONS = ("teacher", "data", "generate", "evaluate", "pipeline")
 """Sections of a whole-pipeline file that the engine leaves to the rooms they belong to."""

@@ -19,12 +19,12 @@ from typing import Any
 
 from datagen.generators import Completion, Generator, Request, Sampling
 from datagen.instructions import complies
+from datagen.progress_bar import with_progress
 from datagen.records import json_line, write_whole
 from engine.config import differences, flatten
 from evals.benchmarks import Benchmark, Problem, load_benchmarks
 from evals.grading import GRADER_VERSION, grade, verdict_fields
 from evals.outputs import read_outputs
-from evals.progress import with_progress
 from evals.scores import score_rows
 
 Say = Callable[[str], None]
@@ -171,7 +171,7 @@ def answer(
     if len(kept) < len(work):
         stream = generator.generate([item.request for item in work], sampling, kept)
         watched = with_progress(
-            stream, f"evaluate {target.parent.name}/{target.stem}", len(work), len(kept)
+            stream, f"evaluate {target.parent.name}/{target.stem}", len(work), len(kept), say
         )
         for key, row in append_rows(partial, work, watched):
             outputs[key] = row

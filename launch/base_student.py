@@ -16,6 +16,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 
 import torch
@@ -23,10 +24,12 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from datagen.curriculum import PHASES, Phase, Text
+from datagen.word_problems import MAX_VALUE
 from engine.model import StudentConfig
+from engine.optim import Schedule
 from engine.train import RunConfig, TrainConfig, train
 
-VOCABULARY = 640
+VOCABULARY = 768
 PADDING, TURN_START, TURN_END = "<|padding|>", "<|im_start|>", "<|im_end|>"
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -34,8 +37,10 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-# A digit is a token of its own, with the blank before it: numbers are read figure by figure.
-PIECES = Regex(r" ?\p{L}+| ?[0-9]|[^\s\p{L}0-9]+| ?[^\s\p{L}0-9]+|\s+")
+# A number of up to three digits is a piece of its own, without the blank before it, so that it looks
+# the same wherever it stands; every number of the world becomes a single token.
+PIECES = Regex(r" [-+*/=] (?=[0-9])| ?\p{L}+|[0-9]{1,3}| ?[^\s\p{L}0-9]+|\s+")
+NUMBERS = " ".join(str(number) for number in range(MAX_VALUE + 1))
 
 SHAPE = {
     "hidden_size": 160,
@@ -55,12 +60,19 @@ class PhaseSettings:
     batch_size: int
     learning_rate: float
     warmup_ratio: float
+    schedule: Schedule
 
 
 SETTINGS = {
-    "foundations": PhaseSettings(batch_size=16, learning_rate=2e-3, warmup_ratio=0.1),
-    "short": PhaseSettings(batch_size=12, learning_rate=1.5e-3, warmup_ratio=0.05),
-    "full": PhaseSettings(batch_size=10, learning_rate=1.5e-3, warmup_ratio=0.05),
+    "foundations": PhaseSettings(
+        batch_size=16, learning_rate=2e-3, warmup_ratio=0.1, schedule="constant"
+    ),
+    "short": PhaseSettings(
+        batch_size=12, learning_rate=1.5e-3, warmup_ratio=0.05, schedule="constant"
+    ),
+    "full": PhaseSettings(
+        batch_size=12, learning_rate=1.5e-3, warmup_ratio=0.05, schedule="cosine"
+    ),
 }
 
 
@@ -94,6 +106,7 @@ def _settings(
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         warmup_ratio=settings.warmup_ratio,
+        schedule=settings.schedule,
         weight_decay=0.01,
         max_length=1024,
         too_long="error",
@@ -145,7 +158,7 @@ def _chat_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    pieces.train_from_iterator(texts, trainer)
+    pieces.train_from_iterator(chain(texts, repeat(NUMBERS, 3000)), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=pieces,
         eos_token=TURN_END,

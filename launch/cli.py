@@ -33,6 +33,7 @@ With CGD_TRACEBACK=1 an error shows where in the code it was raised.
 """
 
 SETTING = "override one key of the configuration (repeatable); an empty VALUE restores the default"
+OVERWRITE = "start anew; the old run folder is kept aside"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,14 +68,17 @@ def parser() -> argparse.ArgumentParser:
     )
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     quick = add(verbs, "quickstart", quickstart, "the whole loop on the built-in world, on a CPU")
-    add_run_options(quick)
     whole = add(verbs, "run", run, "generate, train, evaluate, report; finished stages are skipped")
-    add_config(whole)
-    add_config(add(verbs, "generate", generate, "student answers, critiques, refinements"))
-    add_config(add(verbs, "train", train, "train every objective on the records"))
-    add_config(
-        add(verbs, "evaluate", evaluate, "evaluate the student and what was trained from it")
-    )
+    data = add(verbs, "generate", generate, "student answers, critiques, refinements")
+    training = add(verbs, "train", train, "train every objective on the records")
+    scores = add(verbs, "evaluate", evaluate, "evaluate the student and what was trained from it")
+    for sub in (whole, data, training, scores):
+        sub.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
+    for sub in (quick, whole, data, training, scores):
+        sub.add_argument("--set", action="append", metavar="SECTION.KEY=VALUE", help=SETTING)
+        sub.set_defaults(set=[], overwrite=False)
+    for sub in (quick, whole, data):
+        sub.add_argument("--overwrite", action="store_true", help=OVERWRITE)
     described = add(
         verbs, "report", report, "results.json, report.md and report.html of finished runs"
     )
@@ -94,27 +98,6 @@ def add(
     return sub
 
 
-def add_config(sub: argparse.ArgumentParser) -> None:
-    """The options of every verb that works on a configuration."""
-    sub.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
-    add_run_options(sub)
-
-
-def add_run_options(sub: argparse.ArgumentParser) -> None:
-    """What changes a configuration from the command line."""
-    sub.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SECTION.KEY=VALUE",
-        dest="overrides",
-        help=SETTING,
-    )
-    sub.add_argument(
-        "--overwrite", action="store_true", help="start anew; the old run folder is kept aside"
-    )
-
-
 # ---- the verbs; imports are inside because they are slow ----------------------------------------
 
 
@@ -122,7 +105,7 @@ def quickstart(options: argparse.Namespace) -> None:
     """The packaged configuration, and a closing table."""
     from launch.quickstart import run_quickstart
 
-    run_quickstart(options.overrides, options.overwrite)
+    run_quickstart(options.set, options.overwrite)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -150,7 +133,7 @@ def run_stages(options: argparse.Namespace, kind: str | None = None) -> None:
     from launch.config import load_config
     from launch.pipeline import run_pipeline
 
-    run_pipeline(load_config(options.config, options.overrides), options.overwrite, kind)
+    run_pipeline(load_config(options.config, options.set), options.overwrite, kind)
 
 
 def report(options: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from datagen.generators import Generator, TeacherConfig, make_generator
+from datagen.progress_bar import say_line
 from datagen.records import Record
 from datagen.sources import write_prompts
 from datagen.stages import StageConfig, run_stage, unchanged
@@ -81,7 +82,7 @@ def run_pipeline(config: Config, overwrite: bool = False, kind: str | None = Non
         before = [step.marker.exists() for step in steps]
         run_steps(steps)
         if all(before):
-            print(f"{folder}: nothing was left to do")
+            say_line(f"{folder}: nothing was left to do")
     return folder
 
 
@@ -176,12 +177,29 @@ def evaluation_step(config: Config, folder: Path, model: str, models: OneGenerat
     export = folder / "train" / model / "export"
     asked = student if model == BASE else replace(student, model=str(export), revision=None)
 
+    marker = folder / "evals" / model / "scores.json"
+
     def run() -> None:
         if model != BASE and not export.is_dir():
             raise ValueError(f"{model} is not trained yet: there is no {export}; `cgd train` first")
-        evaluate(model, models.get(asked), config.evaluate, folder / "evals", config.run.seed)
+        was_finished, generator = marker.exists(), models.get(asked)
+        scores = evaluate(
+            model, generator, config.evaluate, marker.parents[1], config.run.seed, say_line
+        )
+        if not was_finished:
+            say_line(f"{model}: {score_line(scores['benchmarks'])}")
 
-    return Step("evaluate", f"evaluate {model}", folder / "evals" / model / "scores.json", run)
+    return Step("evaluate", f"evaluate {model}", marker, run)
+
+
+def score_line(benchmarks: Mapping[str, Mapping[str, Any]]) -> str:
+    """`arithmetic accuracy 41.0 %, arithmetic-format compliance 90.0 %`."""
+    return ", ".join(
+        f"{name} {measure} {100 * scores[measure]:.1f} %"
+        for name, scores in benchmarks.items()
+        for measure in ("accuracy", "compliance")
+        if scores.get(measure) is not None
+    )
 
 
 def report_step(folder: Path, sources: Sequence[Path]) -> Step:
@@ -190,9 +208,9 @@ def report_step(folder: Path, sources: Sequence[Path]) -> Step:
 
     def run() -> None:
         if target.exists() and all(is_older(source, target) for source in sources):
-            print(f"report: {target}, up to date")
+            say_line(f"report: {target}, up to date")
         else:
-            print(f"report: {write_report(folder)}")
+            say_line(f"report: {write_report(folder)}")
 
     return Step("report", "report", target, run)
 

@@ -83,8 +83,9 @@ def refuse_other_run(folder: Path, config: Config) -> None:
     if changed:
         listed = "\n".join(f"  {line}" for line in changed)
         raise ValueError(
-            f"{folder} was made with another configuration:\n{listed}\nUse another run.name or run.dir, "
-            "or --overwrite to start anew (the earlier attempt is kept aside)"
+            f"{folder} was made with another configuration:\n{listed}\n"
+            "Use another run.name or run.dir, or let `cgd run` (or `cgd quickstart`) start anew with "
+            "--overwrite, which keeps the earlier attempt aside"
         )
 
 

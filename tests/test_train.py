@@ -85,7 +85,7 @@ def assert_same_run(one: list[dict[str, Any]], other: list[dict[str, Any]], rel:
         assert [m[key] for m in one] == pytest.approx([m[key] for m in other], rel=rel)
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2"])
+@pytest.mark.parametrize("family", ["llama", "qwen2", "mixtral"])
 def test_two_and_three_ranks_equal_one(
     tmp_path: Path, tiny_models: dict[str, Path], records_file: Path, family: str
 ) -> None:
@@ -232,7 +232,7 @@ def test_damaged_checkpoint_is_named_and_the_one_before_it_used(
 def test_exported_model_has_the_trained_logits_and_stops_at_the_templates_end_of_turn(
     tmp_path: Path, tiny_models: dict[str, Path], records_file: Path
 ) -> None:
-    for family in ("llama", "qwen2", "olmo2"):
+    for family in tiny_models:
         run, student, config = settings(tmp_path, tiny_models[family], records_file)
         run = replace(run, dir=str(tmp_path / family))
         export = train(run, student, config)

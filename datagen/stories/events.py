@@ -32,7 +32,7 @@ GAIN = Part(
         "{He} gets {n} new {things}.",
     ),
     test=("Then {who} gets {n} more {things}.", "After that {he} buys {n} new {things}."),
-    numbers=numbers(n=range(3, 25)),
+    numbers=numbers(n=range(2, 20)),
     steps=(_ADD_NEW,),
 )
 
@@ -47,7 +47,7 @@ LOSE = Part(
         "Then {he} gives {n} of the {things} to {other}.",
         "After that {who} loses {n} of the {things}.",
     ),
-    numbers=numbers(n=range(3, 25)),
+    numbers=numbers(n=range(2, 20)),
     steps=(_TAKE_AWAY,),
 )
 

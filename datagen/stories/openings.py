@@ -12,7 +12,7 @@ START = Part(
         "{who} starts with {n} {things}.",
     ),
     test=("At the start {who} has {n} {things}.", "In the bag of {who} are {n} {things}."),
-    numbers=numbers(n=range(8, 61)),
+    numbers=numbers(n=range(8, 46)),
     start="n",
 )
 
@@ -26,7 +26,7 @@ TWO_KINDS = Part(
         "{who} has {a} old {things} and {b} red {things}.",
         "Today {who} found {a} blue {things} and {b} new {things}.",
     ),
-    numbers=numbers(a=range(4, 40), b=range(4, 40)),
+    numbers=numbers(a=range(3, 26), b=range(3, 26)),
     steps=(
         StepPattern(
             "a + b",
@@ -220,7 +220,7 @@ SAVINGS = Part(
         "With {c} dollars in a box, {who} saves {a} dollars every week for {b} weeks.",
     ),
     test=("{who} has {c} dollars in a box and saves {a} dollars every week for {b} weeks.",),
-    numbers=numbers(a=range(2, 13), b=range(2, 9), c=range(5, 41)),
+    numbers=numbers(a=range(2, 13), b=range(2, 9), c=range(5, 31)),
     steps=(
         StepPattern(
             "a * b",

@@ -39,7 +39,7 @@ ONE_MORE_THING = Part(
         "Then {who} takes a lamp that costs {n} dollars.",
     ),
     test=("Then {who} also buys a lamp for {n} dollars.",),
-    numbers=numbers(n=range(3, 25)),
+    numbers=numbers(n=range(2, 20)),
     steps=(
         StepPattern(
             "now + n",
@@ -82,7 +82,7 @@ DISCOUNT = Part(
 EARN_MORE = Part(
     train=("Then {other} gives {who} {n} dollars.", "{He} also finds {n} dollars."),
     test=("Then {who} also gets {n} dollars.",),
-    numbers=numbers(n=range(3, 31)),
+    numbers=numbers(n=range(2, 25)),
     steps=(
         StepPattern(
             "now + n",
@@ -99,7 +99,7 @@ EARN_MORE = Part(
 SPEND = Part(
     train=("{He} pays {n} dollars for a lamp.", "Then {who} spends {n} dollars on food."),
     test=("Then {he} spends {n} dollars on a lamp.",),
-    numbers=numbers(n=range(3, 31)),
+    numbers=numbers(n=range(2, 25)),
     steps=(
         StepPattern(
             "now - n",

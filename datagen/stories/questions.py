@@ -80,7 +80,7 @@ ASK_TARGET = Part(
         "How many more {things} does {who} need to have {k}?",
     ),
     test=("{who} wants to have {k}. How many more {things} does {he} need?",),
-    numbers=numbers(k=range(40, 151)),
+    numbers=numbers(k=range(30, 101)),
     steps=(
         StepPattern(
             "k - now",
@@ -100,7 +100,7 @@ ASK_MORE = Part(
         "{other} has only {k} {things}. How many fewer is that?",
     ),
     test=("{other} has only {k} {things}. How many more does {who} have?",),
-    numbers=numbers(k=range(3, 41)),
+    numbers=numbers(k=range(3, 31)),
     steps=(
         StepPattern(
             "now - k",
@@ -199,7 +199,7 @@ ASK_CHANGE = Part(
         "{who} had {k} dollars before. How many dollars are left?",
     ),
     test=("{He} had {k} dollars before. How much money is left?",),
-    numbers=numbers(k=range(40, 151)),
+    numbers=numbers(k=range(30, 101)),
     steps=(
         StepPattern(
             "k - now",
@@ -225,7 +225,7 @@ ASK_SAVING_GOAL = Part(
         "{who} wants a bike for {k} dollars. How many more dollars does {he} need?",
     ),
     test=("A bike costs {k} dollars. How many more dollars does {who} need?",),
-    numbers=numbers(k=range(40, 151)),
+    numbers=numbers(k=range(30, 101)),
     steps=(
         StepPattern(
             "k - now",
