@@ -32,6 +32,7 @@ HARMLESS = (
     "train.data",
     "train.pack_tokens",
     "train.activation_checkpointing",
+    "train.compile",
     "train.save_every",
     "train.keep_checkpoints",
 )

@@ -9,12 +9,12 @@ Shapes: T tokens of a row, N documents, H query heads, G key-value heads (groupe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 
 IMPLEMENTATION = "packed"
@@ -29,16 +29,19 @@ def packed_attention(
     *,
     scaling: float,
     borders_N1: Tensor,
-    lengths: Sequence[int],
+    longest: int,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Causal self-attention inside each document. Returns ([1, T, H, D], None), as transformers wants it."""
+    """Causal self-attention inside each document. Returns ([1, T, H, D], None), as transformers wants it.
+
+    `longest` bounds the documents' lengths; it may be larger than the longest, so that compiled code sees one number.
+    """
     assert attention_mask is None, "a mask would attend across documents"
     if query_1HTD.is_cuda:
         return varlen_attention(
-            query_1HTD, key_1GTD, value_1GTD, scaling, borders_N1, max(lengths)
+            query_1HTD, key_1GTD, value_1GTD, scaling, borders_N1, longest
         ), None
-    return per_document_attention(query_1HTD, key_1GTD, value_1GTD, scaling, lengths), None
+    return per_document_attention(query_1HTD, key_1GTD, value_1GTD, scaling, borders_N1), None
 
 
 def varlen_attention(
@@ -50,8 +53,6 @@ def varlen_attention(
     longest: int,
 ) -> Tensor:
     """CUDA: one kernel for all documents."""
-    from torch.nn.attention.varlen import varlen_attn  # CUDA only
-
     query_THD, key_TGD, value_TGD = (
         x.squeeze(0).transpose(0, 1) for x in (query_1HTD, key_1GTD, value_1GTD)
     )
@@ -70,18 +71,21 @@ def varlen_attention(
     return attended_THD.unsqueeze(0)
 
 
+@torch.compiler.disable  # the loop depends on the borders' values: compiled, every row would be a program of its own
 def per_document_attention(
-    query_1HTD: Tensor, key_1GTD: Tensor, value_1GTD: Tensor, scaling: float, lengths: Sequence[int]
+    query_1HTD: Tensor, key_1GTD: Tensor, value_1GTD: Tensor, scaling: float, borders_N1: Tensor
 ) -> Tensor:
     """CPU: a causal kernel for each document; the quadratic cost is that of the documents, not of the row."""
+    lengths = borders_N1.diff().tolist()
     documents = zip(
-        *(x.split(list(lengths), dim=2) for x in (query_1HTD, key_1GTD, value_1GTD)), strict=True
+        *(x.split(lengths, dim=2) for x in (query_1HTD, key_1GTD, value_1GTD)), strict=True
     )
     attended = [
         F.scaled_dot_product_attention(
             q, k, v, is_causal=True, scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
         )
         for q, k, v in documents
+        if q.shape[2]
     ]
     return torch.cat(attended, dim=2).transpose(1, 2)
 

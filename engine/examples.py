@@ -14,15 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from engine.objectives import Message, assistant, conversation, user
-
-TooLong = Literal["drop", "truncate", "error"]
-NoTarget = Literal["drop", "error"]
+from engine.settings import NoTarget, TooLong
 
 TOKENIZE_AT_ONCE = 1024
 """Conversations per tokenizer call: enough to keep its threads busy, few enough to hold no second copy of the data."""

@@ -9,7 +9,6 @@ FSDP's hooks gather and free the embedding and the head exactly once, tied or no
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -27,18 +26,7 @@ from transformers import (
 from engine.attention import IMPLEMENTATION
 from engine.loss import masked_nll
 from engine.packing import Pack
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudentConfig:
-    """Which model is trained."""
-
-    model: str
-    """A local model folder, or a hub id."""
-    revision: str | None = None
-    """Branch, tag or commit of a hub id."""
-    chat_template: str | None = None
-    """A Jinja file to use in place of the tokenizer's own chat template."""
+from engine.settings import StudentConfig
 
 
 class Student(nn.Module):
@@ -60,7 +48,7 @@ class Student(nn.Module):
             position_ids=pack.positions_T[None],
             use_cache=False,  # a cache would make transformers attend across documents
             borders_N1=pack.borders_N1,
-            lengths=pack.lengths,
+            longest=pack.longest,
         ).last_hidden_state
         # Only supervised positions reach the head: most of a row is prompt, student answer and critique.
         hidden_SD = hidden_1TD[0, pack.supervised_S]

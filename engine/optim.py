@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-Schedule = Literal["cosine", "linear", "constant"]
+from engine.settings import Schedule
 
 
 def make_optimizer(

@@ -119,8 +119,8 @@ class Pack:
     """A row as tensors. Supervised positions are chosen here, once, so that only they reach the LM head.
 
     token_ids_T, positions_T     int64; positions restart at every document
-    borders_N1                   int32 cumulative document lengths, from 0 to T
-    lengths                      the document lengths as Python ints
+    borders_N1                   int32 cumulative document lengths, from 0 to T; the last may repeat
+    longest                      no document is longer, in tokens
     supervised_S                 int64 positions whose *next* token is a target
     targets_S                    int64 that next token
     weights_S                    fp32 weight of each target in the step's loss
@@ -129,7 +129,7 @@ class Pack:
     token_ids_T: torch.Tensor
     positions_T: torch.Tensor
     borders_N1: torch.Tensor
-    lengths: tuple[int, ...]
+    longest: int
     supervised_S: torch.Tensor
     targets_S: torch.Tensor
     weights_S: torch.Tensor
@@ -143,15 +143,32 @@ class Pack:
         return Pack(**moved)
 
 
-def make_pack(examples: Sequence[Example], weights: Sequence[float]) -> Pack:
+@dataclass(frozen=True)
+class FixedShape:
+    """Shapes that all rows are padded to, so that compiled blocks are compiled once."""
+
+    tokens: int
+    documents: int
+
+
+def make_pack(
+    examples: Sequence[Example], weights: Sequence[float], fixed: FixedShape | None = None
+) -> Pack:
     """The row's tensors on the CPU. `weights` is one number an example, the weight of each of its supervised tokens.
 
     An empty row (more ranks than examples) becomes one unsupervised token: the rank then runs the same collectives
-    as the others and adds nothing to the gradient.
+    as the others and adds nothing to the gradient. With `fixed`, every row has the same shapes: padding is one
+    more unsupervised document, and the borders repeat the last.
     """
     documents = [example.token_ids for example in examples] or [np.zeros(1, dtype=np.int32)]
+    missing = fixed.tokens - sum(map(len, documents)) if fixed else 0
+    if missing > 0:
+        documents.append(np.zeros(missing, dtype=np.int32))
     lengths = [len(ids) for ids in documents]
     starts = np.cumsum([0, *lengths])
+    borders = (
+        np.pad(starts, (0, fixed.documents + 1 - len(starts)), mode="edge") if fixed else starts
+    )
     # The logits at position t predict token t + 1, so supervision moves one to the left, inside its own document.
     supervised = [
         np.arange(start + example.num_context - 1, start + len(example) - 1)
@@ -163,8 +180,8 @@ def make_pack(examples: Sequence[Example], weights: Sequence[float]) -> Pack:
     return Pack(
         token_ids_T=torch.from_numpy(token_ids_T),
         positions_T=torch.from_numpy(np.concatenate([np.arange(length) for length in lengths])),
-        borders_N1=torch.from_numpy(starts.astype(np.int32)),
-        lengths=tuple(lengths),
+        borders_N1=torch.from_numpy(borders.astype(np.int32)),
+        longest=fixed.tokens if fixed else max(lengths),
         supervised_S=torch.from_numpy(supervised_S),
         targets_S=torch.from_numpy(token_ids_T[supervised_S + 1]),
         weights_S=torch.from_numpy(weights_S.astype(np.float32)),

@@ -15,34 +15,31 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from engine.attempt import claim_folder, described, finish, finished, training_file
 from engine.checkpoint import load_newest, save_checkpoint
 from engine.config import ConfigError, read_config
-from engine.examples import Example, NoTarget, TooLong, load_examples
+from engine.examples import Example, load_examples
 from engine.export import export
 from engine.metrics import MetricsLog, measure_step
 from engine.model import (
     Student,
-    StudentConfig,
     build_student,
     fetch_folder,
     load_tokenizer,
     materialise,
 )
 from engine.optim import (
-    Schedule,
     clip_gradients,
     learning_rate_at,
     make_optimizer,
     set_learning_rate,
 )
 from engine.packing import (
+    FixedShape,
     Pack,
     StepPlan,
     examples_of_step,
@@ -52,13 +49,13 @@ from engine.packing import (
     target_weights,
 )
 from engine.parallel import (
-    ActivationCheckpointing,
-    Precision,
     World,
+    compile_blocks,
     recompute_activations,
     shard,
     start_world,
 )
+from engine.settings import RunConfig, StudentConfig, TrainConfig
 from engine.weights import load_weights
 
 OTHER_SECTIONS = ("teacher", "data", "generate", "evaluate", "pipeline")
@@ -66,85 +63,6 @@ OTHER_SECTIONS = ("teacher", "data", "generate", "evaluate", "pipeline")
 
 ALONE_AFTER_SECONDS = 5.0
 """How long another rank waits for rank 0 to report the same error."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunConfig:
-    """Which run this is and where its files go."""
-
-    name: str
-    """Names the run folder where `dir` does not."""
-    seed: int = 0
-    """Everything random follows from it."""
-    dir: str | None = None
-    """The run folder's exact path; unset, it is runs/NAME."""
-
-    @property
-    def folder(self) -> Path:
-        """The run folder."""
-        return Path(self.dir) if self.dir else Path("runs") / self.name
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """How the student is trained. The defaults are the paper's settings (Table 8)."""
-
-    data: str | None = None
-    """JSON Lines of records, or of chat data; unset, the records the run itself has generated."""
-    objective: Literal["sft", "distilled_sft", "cft", "cgd", "cgd_no_critique"] = "cgd"
-    """What the student sees and what it must write (objectives.py)."""
-    layout: Literal["single_turn", "multi_turn"] = "single_turn"
-    """How student answer and critique are shown: in one user message, or as the turns they were."""
-    batch_size: int = 64
-    """Examples of one optimizer step, over all ranks."""
-    learning_rate: float = 1e-6
-    """The peak, reached after warm-up."""
-    warmup_ratio: float = 0.1
-    """Share of the steps in which the rate rises to its peak."""
-    schedule: Schedule = "cosine"
-    """How the rate falls from its peak: to zero along a cosine or a line, or not at all."""
-    epochs: float = 1.0
-    """Passes over the examples."""
-    max_steps: int | None = None
-    """Fewer steps than the epochs would give; the schedule is stretched over them."""
-    max_length: int = 8192
-    """Longest example in tokens, conditioning, target and end of turn together."""
-    too_long: TooLong = "drop"
-    """What happens to longer ones; they are counted and said in any case."""
-    no_target: NoTarget = "drop"
-    """What happens to rows whose target is empty; likewise."""
-    pack_tokens: int | None = None
-    """Most tokens in a row; unset, max_length. Changes memory and speed, not the result."""
-    loss_reduction: Literal["token", "example"] = "token"
-    """Whether every supervised token of a step weighs the same, or every example."""
-    max_grad_norm: float = 1.0
-    """Gradients longer than this, over all shards, are scaled down to it."""
-    weight_decay: float = 0.0
-    """AdamW's, on matrices only."""
-    precision: Precision = "bf16"
-    """Compute dtype; weights, gradients and moments are fp32 in any case."""
-    activation_checkpointing: ActivationCheckpointing = "none"
-    """`full`: blocks are recomputed in backward. Changes memory and speed, not the result."""
-    save_every: int = 100
-    """Steps between checkpoints; the last step always leaves one."""
-    keep_checkpoints: int = 2
-    """The newest so many are kept."""
-
-    def __post_init__(self) -> None:
-        for key in ("batch_size", "max_length", "save_every", "keep_checkpoints", "epochs"):
-            if getattr(self, key) <= 0:
-                raise ValueError(f"train.{key} must be positive, got {getattr(self, key)}")
-        if not 0 <= self.warmup_ratio <= 1:
-            raise ValueError(f"train.warmup_ratio must lie in [0, 1], got {self.warmup_ratio}")
-        if self.pack_tokens is not None and self.pack_tokens < self.max_length:
-            raise ValueError(
-                f"train.pack_tokens = {self.pack_tokens} must hold an example of train.max_length = {self.max_length}"
-            )
-
-    @property
-    def row_tokens(self) -> int:
-        """Capacity of a row."""
-        return self.pack_tokens or self.max_length
 
 
 def train(
@@ -175,6 +93,8 @@ def train(
         )
         model, model_config = build_student(source)
         recompute_activations(model.blocks, config.activation_checkpointing)
+        if config.compile:
+            compile_blocks(model.blocks)
         shard(model, model.blocks, world, config.precision)
         materialise(model, world.device)
         optimizer = make_optimizer(model, config.learning_rate, config.weight_decay)
@@ -213,7 +133,7 @@ def run_steps(
                 step, total, config.learning_rate, config.warmup_ratio, config.schedule
             )
             set_learning_rate(optimizer, rate)
-            packs = packs_of_rank(plan, examples, config.loss_reduction, world.rank)
+            packs = packs_of_rank(plan, examples, config, world)
             loss, grad_norm = train_step(model, optimizer, packs, config.max_grad_norm, world)
             if not (math.isfinite(loss) and math.isfinite(grad_norm)):
                 raise ValueError(
@@ -273,15 +193,20 @@ def train_step(
 
 
 def packs_of_rank(
-    plan: StepPlan, examples: Sequence[Example], reduction: str, rank: int
+    plan: StepPlan, examples: Sequence[Example], config: TrainConfig, world: World
 ) -> list[Pack]:
     """This rank's rows as tensors; targets are weighted by the whole step, not by the row or the rank."""
     of_step = plan.examples
+    reduction = config.loss_reduction
     weights = dict(
         zip(of_step, target_weights([examples[i] for i in of_step], reduction), strict=True)
     )
+    # Compiled CUDA kernels are made for one shape; on a CPU padding costs more than it saves.
+    pads = config.compile and world.device.type == "cuda"
+    fixed = FixedShape(config.row_tokens, config.batch_size + 1) if pads else None
     return [
-        make_pack([examples[i] for i in row], [weights[i] for i in row]) for row in plan.rows[rank]
+        make_pack([examples[i] for i in row], [weights[i] for i in row], fixed)
+        for row in plan.rows[world.rank]
     ]
 
 

@@ -18,9 +18,8 @@ from datagen.generators import TeacherConfig
 from datagen.sources import DataConfig
 from datagen.stages import GenerateConfig
 from engine.config import ConfigError, read_config
-from engine.model import StudentConfig
 from engine.objectives import OBJECTIVES
-from engine.train import RunConfig, TrainConfig
+from engine.settings import RunConfig, StudentConfig, TrainConfig
 from evals.run import EvaluateConfig
 
 PACKAGE = Path(__file__).resolve().parent

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mistakes import Flawed, flawed
 
 from datagen.arithmetic import problem_of, problems, teacher
 from datagen.checking import Mistake, check
@@ -18,7 +19,6 @@ from datagen.records import Record
 from datagen.stories.families import FAMILIES
 from datagen.student_text import numbers_in, read_answer, read_equations
 from datagen.word_problems import Problem, compute
-from mistakes import Flawed, flawed
 
 TRAIN = problems("train", 1300)
 TEST = problems("test", 650)

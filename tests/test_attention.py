@@ -23,7 +23,7 @@ def packed_hidden(model: nn.Module, ids: list[Tensor]) -> Tensor:
         position_ids=torch.cat([torch.arange(length) for length in lengths])[None],
         use_cache=False,
         borders_N1=torch.tensor([0, *torch.tensor(lengths).cumsum(0)], dtype=torch.int32),
-        lengths=lengths,
+        longest=max(lengths),
     ).last_hidden_state[0]
 
 

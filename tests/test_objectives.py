@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from engine.objectives import LAYOUTS, OBJECTIVES, conversation
-from engine.train import TrainConfig
+from engine.settings import TrainConfig
 
 RECORD = {
     "id": "r",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.examples import Example
 from engine.packing import (
+    FixedShape,
     examples_of_step,
     make_pack,
     num_steps,
@@ -86,6 +87,16 @@ def test_pack_supervises_each_target_from_its_own_document() -> None:
     assert pack.supervised_S.tolist() == [2, 3, 5, 6, 7]
     assert pack.targets_S.tolist() == [103, 104, 101, 102, 103]
     assert pack.weights_S.tolist() == [0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_fixed_shape_pads_with_an_unsupervised_document() -> None:
+    examples = [example("a", 5, 3), example("b", 4, 1)]
+    plain = make_pack(examples, [0.5, 0.25])
+    padded = make_pack(examples, [0.5, 0.25], FixedShape(tokens=12, documents=5))
+    assert padded.borders_N1.tolist() == [0, 5, 9, 12, 12, 12]
+    assert len(padded.token_ids_T) == len(padded.positions_T) == padded.longest == 12
+    assert padded.token_ids_T[:9].equal(plain.token_ids_T)
+    assert padded.supervised_S.equal(plain.supervised_S)
 
 
 def test_empty_row_is_one_unsupervised_token() -> None:

@@ -20,8 +20,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from engine.checkpoint import saved_steps
 from engine.examples import load_examples
-from engine.model import StudentConfig
-from engine.train import RunConfig, TrainConfig, main, train
+from engine.settings import RunConfig, StudentConfig, TrainConfig
+from engine.train import main, train
 
 ROOT = Path(__file__).parents[1]
 
@@ -106,7 +106,8 @@ def test_two_and_three_ranks_equal_one(
     [
         {"pack_tokens": 4096},
         {"activation_checkpointing": "full"},
-        {"pack_tokens": 2048, "activation_checkpointing": "full"},
+        {"pack_tokens": 2048, "activation_checkpointing": "selective"},
+        {"compile": True, "activation_checkpointing": "full"},
     ],
     ids=str,
 )
