@@ -11,10 +11,10 @@ resumed changes what is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from datagen.records import Record
 
@@ -95,6 +95,12 @@ class Generator(Protocol):
         bit, on one machine.
         """
         ...
+
+
+def what_matters(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of an identity that texts depend on: not the path, where the content is known; folders may be moved."""
+    moved = {"model"} if "fingerprint" in identity else set()
+    return {name: value for name, value in identity.items() if name not in moved}
 
 
 @dataclass(frozen=True, kw_only=True)

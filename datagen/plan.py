@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from datagen.generators import Message, Request, Sampling
+from datagen.generators import Message, Request, Sampling, what_matters
 from datagen.records import Record
 from datagen.wordings import Template, load_template
 
@@ -84,9 +84,7 @@ def plan_one(
     own_seed = derive_seed(seed, stage.name, record.id)
     messages = messages_for(stage, record, template)
     request = Request(record.id, messages, own_seed, stage.name, record)
-    # A path is not part of the key where the model's content is known: a folder may be moved.
-    without = {"template", "model"} if "fingerprint" in known else {"template"}
-    settings = {name: value for name, value in known.items() if name not in without}
+    settings = {name: value for name, value in what_matters(known).items() if name != "template"}
     key = digest([stage.name, record.id, messages, own_seed, settings])
     return Work(record, request, {**known, "seed": own_seed, "key": key})
 

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from datagen.generators import Completion, Generator, Request, Sampling
+from datagen.generators import Completion, Generator, Request, Sampling, what_matters
 from datagen.instructions import complies
 from datagen.progress_bar import with_progress
 from datagen.records import json_line, write_whole
@@ -113,7 +113,7 @@ def fingerprint(
 ) -> dict[str, Any]:
     """All that the scores depend on; two evaluations with the same one are the same."""
     return {
-        "generator": generator.identity,
+        "generator": what_matters(generator.identity),
         "sampling": asdict(config.sampling()),
         "samples": config.samples,
         "seed": seed,
@@ -147,7 +147,7 @@ def plan(
     benchmark: Benchmark, generator: Generator, config: EvaluateConfig, seed: int
 ) -> list[Work]:
     """Every output to make, in the order of the result file."""
-    how = {"generator": generator.identity, "sampling": asdict(config.sampling())}
+    how = {"generator": what_matters(generator.identity), "sampling": asdict(config.sampling())}
     work = []
     for problem in benchmark.problems:
         for sample in range(config.samples):
