@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
-from datagen.instructions import TRAIN_WORDS, instructions, made_up_word
+from datagen.instructions import WORDS, instructions, made_up_word
 from datagen.stories.families import PEOPLE, THINGS
 from datagen.tutor import teach
 from datagen.word_problems import Problem, draw_problem
@@ -101,7 +101,7 @@ def _item(rng: Random) -> str:
     if kind == 1:
         return rng.choice(PEOPLE)[0]
     if kind < 4:
-        return rng.choice((*THINGS, *TRAIN_WORDS))
+        return rng.choice((*THINGS, *WORDS))
     return str(rng.randrange(1, 121))
 
 

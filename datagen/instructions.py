@@ -1,8 +1,9 @@
 """Generic instruction data: short tasks whose answer must have a form that a program can check.
 
 They keep a student general: part of its first training, and a test (`complies`) of whether a later
-training has made it forget to do as it is told. Wordings and words of the two splits are disjoint.
-A check is a plain dictionary, so it travels in JSON: {"kind": "ends_with", "word": "done"}.
+training has made it forget to do as it is told. The splits share their words but no wording, neither
+of the tasks nor of the sentences in them, so no test prompt was seen. A check is a plain dictionary,
+so it travels in JSON: {"kind": "ends_with", "word": "done"}.
 """
 
 from __future__ import annotations
@@ -19,20 +20,16 @@ from datagen.stories.parts import Split
 Check = dict[str, Any]
 Made = tuple[str, str, Check]
 
-TRAIN_WORDS = (
+WORDS = (
     "sun", "river", "tree", "house", "stone", "bird", "fish", "lamp", "chair", "door", "garden", "cloud",
     "star", "horse", "boat", "road", "letter", "window", "hat", "plate", "spoon", "ring", "wall", "bridge",
     "shop", "pen", "map", "key", "cat", "wheel", "room", "tower", "farm", "bottle", "picture", "train",
 )  # fmt: skip
-TEST_WORDS = (
-    "moon", "leaf", "mountain", "dog", "table", "coat", "field", "song", "glass", "clock", "shoe", "kite",
-    "bell", "flower", "castle", "nest",
-)  # fmt: skip
 SHARE_OF_MADE_UP = 0.35
 """So many words of the train split mean nothing, so that copying is learnt and not a list."""
-CLOSINGS = {"train": ("done", "end", "over", "good", "ready"), "test": ("stop", "fine", "last")}
-OPENERS = {"train": ("Sure", "Yes", "Well", "Here"), "test": ("Okay", "So")}
-COLOURS = {"train": ("red", "green", "white", "black"), "test": ("blue", "brown")}
+CLOSINGS = ("done", "end", "over", "good", "ready")
+OPENERS = ("Sure", "Yes", "Well", "Here")
+COLOURS = ("red", "green", "white", "black")
 
 
 @dataclass(frozen=True)
@@ -64,9 +61,9 @@ def _pick(split: Split, rng: Random, train: tuple[str, ...], test: tuple[str, ..
 
 def _words(split: Split, rng: Random, count: int) -> list[str]:
     if split == "test":
-        return rng.sample(TEST_WORDS, count)
+        return rng.sample(WORDS, count)
     return [
-        made_up_word(rng) if rng.random() < SHARE_OF_MADE_UP else rng.choice(TRAIN_WORDS)
+        made_up_word(rng) if rng.random() < SHARE_OF_MADE_UP else rng.choice(WORDS)
         for _ in range(count)
     ]
 
@@ -113,7 +110,7 @@ def _small_letters(split: Split, rng: Random) -> Made:
 
 
 def _ends_with(split: Split, rng: Random) -> Made:
-    sentence, word = _sentence(split, rng), rng.choice(CLOSINGS[split])
+    sentence, word = _sentence(split, rng), rng.choice(CLOSINGS)
     ask = _pick(
         split,
         rng,
@@ -124,7 +121,7 @@ def _ends_with(split: Split, rng: Random) -> Made:
 
 
 def _starts_with(split: Split, rng: Random) -> Made:
-    sentence, word = _sentence(split, rng), rng.choice(OPENERS[split])
+    sentence, word = _sentence(split, rng), rng.choice(OPENERS)
     ask = _pick(
         split,
         rng,
@@ -212,7 +209,7 @@ def _quotes(split: Split, rng: Random) -> Made:
 
 def _one_word(split: Split, rng: Random) -> Made:
     who, (thing,) = rng.choice(PEOPLE)[0], _words(split, rng, 1)
-    colour = rng.choice(COLOURS[split])
+    colour = rng.choice(COLOURS)
     ask = _pick(
         split,
         rng,
