@@ -33,6 +33,8 @@ HARMLESS = (
     "train.pack_tokens",
     "train.activation_checkpointing",
     "train.compile",
+    "train.shard_size",
+    "train.cpu_offload",
     "train.save_every",
     "train.keep_checkpoints",
 )

@@ -19,6 +19,7 @@ import torch
 import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import nn
+from torch.distributed.checkpoint import CheckpointException
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
     get_state_dict,
@@ -41,7 +42,27 @@ def save_checkpoint(
     world: World,
     keep: int,
 ) -> None:
-    """Writes `folder/step-{step}` and removes all but the newest `keep`. Collective: every rank calls it."""
+    """Writes `folder/step-{step}` and removes all but the newest `keep`. Collective: every rank calls it.
+
+    Raises ValueError where it cannot be written (a full disk); the checkpoints before it are untouched.
+    """
+    try:
+        write_checkpoint(folder, step, model, optimizer, world)
+    except (OSError, CheckpointException) as error:
+        raise ValueError(
+            f"{folder / f'step-{step}'} could not be written: {first_cause(error)}. "
+            "The checkpoints before it are untouched; make room and run the same command to continue"
+        ) from error
+    if world.is_main:
+        for old in saved_steps(folder)[keep:]:
+            shutil.rmtree(folder / f"step-{old}")
+    world.barrier()
+
+
+def write_checkpoint(
+    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, world: World
+) -> None:
+    """Everything into `step-N.partial`, the manifest last, then the rename."""
     final = folder / f"step-{step}"
     partial = folder / f"step-{step}.partial"
     if world.is_main:
@@ -55,9 +76,14 @@ def save_checkpoint(
         write_manifest(partial / MANIFEST, {"step": step, "world_size": world.size, "sha256": sums})
         shutil.rmtree(final, ignore_errors=True)
         os.replace(partial, final)
-        for old in saved_steps(folder)[keep:]:
-            shutil.rmtree(folder / f"step-{old}")
     world.barrier()
+
+
+def first_cause(error: BaseException) -> str:
+    """What went wrong first, in one line: failures of ranks come wrapped."""
+    if isinstance(error, CheckpointException) and error.failures:
+        return first_cause(next(iter(error.failures.values()))[0])
+    return str(error) or type(error).__name__
 
 
 def load_newest(

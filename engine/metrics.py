@@ -126,10 +126,10 @@ def measure_step(
     loss: float,
     learning_rate: float,
     grad_norm: float,
-    examples: Sequence[Example],
     packing_efficiency: float,
-    model: Student,
     seconds: float,
+    examples: Sequence[Example],
+    model: Student,
     world: World,
 ) -> StepMetrics:
     """The step's line in metrics.jsonl; every figure is over all ranks, memory excepted."""

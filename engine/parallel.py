@@ -19,7 +19,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import (
+    CPUOffloadPolicy,
+    FSDPModule,
+    MixedPrecisionPolicy,
+    OffloadPolicy,
+    fully_shard,
+)
 from torch.distributed.tensor import Shard
 from torch.utils.checkpoint import checkpoint
 
@@ -30,7 +36,10 @@ COMPUTE_DTYPE = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class World:
-    """This process among the ranks, and the device it computes on."""
+    """This process among the ranks, and the device it computes on.
+
+    `mesh` has one axis where all ranks share one copy of the weights, two (replicate, shard) where there are copies.
+    """
 
     rank: int
     size: int
@@ -55,23 +64,35 @@ class World:
 
 
 @contextmanager
-def start_world() -> Iterator[World]:
+def start_world(shard_size: int | None = None) -> Iterator[World]:
     """The process group for the length of the block: torchrun's where it launched us, otherwise a group of one.
 
-    Raises ValueError where torchrun started more ranks than the machine has GPUs.
+    Raises ValueError where torchrun started more ranks than the machine has GPUs, or where `shard_size` does not
+    divide the ranks.
     """
     launched = "TORCHELASTIC_RUN_ID" in os.environ or "RANK" in os.environ
     device = this_device()
-    backend = "nccl" if device.type == "cuda" else "gloo"
+    # gloo beside nccl: offloaded gradients are reduced on the host
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if launched:
         dist.init_process_group(backend)
     else:
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)
     try:
         size = dist.get_world_size()
-        yield World(dist.get_rank(), size, device, init_device_mesh(device.type, (size,)))
+        yield World(dist.get_rank(), size, device, make_mesh(device.type, size, shard_size or size))
     finally:
         dist.destroy_process_group()
+
+
+def make_mesh(device_type: str, size: int, shard_size: int) -> DeviceMesh:
+    """All ranks in a row, or copies (one a line) of shards (the columns): neighbours share a copy."""
+    if size % shard_size:
+        raise ValueError(f"train.shard_size = {shard_size} does not divide the {size} ranks")
+    if shard_size == size:
+        return init_device_mesh(device_type, (size,), mesh_dim_names=("shard",))
+    shape = (size // shard_size, shard_size)
+    return init_device_mesh(device_type, shape, mesh_dim_names=("replicate", "shard"))
 
 
 def this_device() -> torch.device:
@@ -121,29 +142,35 @@ def compile_blocks(blocks: nn.ModuleList) -> None:
         block.forward = torch.compile(block.forward, fullgraph=torch.cuda.is_available())
 
 
-def shard(model: nn.Module, blocks: nn.ModuleList, world: World, precision: Precision) -> None:
+def shard(
+    model: nn.Module,
+    blocks: nn.ModuleList,
+    world: World,
+    precision: Precision,
+    cpu_offload: bool = False,
+) -> None:
     """Splits every parameter over the ranks: a group for each block, one for the rest (embedding, norm, head).
 
     Tied weights must share a group, which the rest is. The model may still be on the meta device.
     """
+    num_shards = world.mesh.size(-1)
 
     def placement(parameter: nn.Parameter) -> Shard | None:
         """Experts are fewer than ranks may be: their inner dim is split instead, where it comes out even."""
         is_experts = parameter.ndim == 3
-        return Shard(1) if is_experts and parameter.shape[1] % world.size == 0 else None
+        return Shard(1) if is_experts and parameter.shape[1] % num_shards == 0 else None
 
-    policy = MixedPrecisionPolicy(
-        param_dtype=COMPUTE_DTYPE[precision], reduce_dtype=torch.float32, output_dtype=torch.float32
-    )
+    on_gpu = world.device.type == "cuda"
+    common: dict[str, Any] = {
+        "mesh": world.mesh,
+        "shard_placement_fn": placement,
+        "offload_policy": CPUOffloadPolicy(pin_memory=on_gpu) if cpu_offload else OffloadPolicy(),
+    }
+    compute, exact = COMPUTE_DTYPE[precision], torch.float32
     for block in blocks:
-        # No output dtype for a block: its activations stay in the compute dtype.
-        fully_shard(
-            block,
-            mesh=world.mesh,
-            mp_policy=MixedPrecisionPolicy(policy.param_dtype, policy.reduce_dtype),
-            shard_placement_fn=placement,
-        )
-    fully_shard(model, mesh=world.mesh, mp_policy=policy)
+        # Gradients are reduced in fp32; a block's activations stay in the compute dtype.
+        fully_shard(block, mp_policy=MixedPrecisionPolicy(compute, exact), **common)
+    fully_shard(model, mp_policy=MixedPrecisionPolicy(compute, exact, output_dtype=exact), **common)
     for module in model.modules():
         if isinstance(module, FSDPModule):
             # Sum, not mean. The factor alone asks NCCL for a pre-multiplied sum, which in torch up to 2.13 returns

@@ -86,6 +86,10 @@ class TrainConfig:
     """Compute dtype; weights, gradients and moments are fp32 in any case."""
     activation_checkpointing: ActivationCheckpointing = "none"
     """Recompute nothing in backward, the blocks' MLPs, or whole blocks. Changes memory and speed, not the result."""
+    shard_size: int | None = None
+    """Ranks that share one copy of weights and moments; unset, all. Fewer: copies are kept in step (HSDP)."""
+    cpu_offload: bool = False
+    """Keep weights, gradients and moments in host memory, and take the optimizer step there."""
     compile: bool = False
     """Compile the blocks: faster steps after a minute of compiling. Changes speed, not the result."""
     save_every: int = 100

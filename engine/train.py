@@ -15,7 +15,9 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -24,6 +26,7 @@ from engine.checkpoint import load_newest, save_checkpoint
 from engine.config import ConfigError, read_config
 from engine.examples import Example, load_examples
 from engine.export import export
+from engine.interruption import EXIT_INTERRUPTED, Interrupted, Interruption
 from engine.metrics import MetricsLog, measure_step
 from engine.model import (
     Student,
@@ -79,7 +82,7 @@ def train(
     if finished(folder, description) and not overwrite:
         say(f"{folder}: training is finished, nothing left to do")
         return folder / "export"
-    with start_world() as world:
+    with start_world(config.shard_size) as world:
         claim_folder(folder, description, overwrite, world)
         tokenizer = load_tokenizer(student, source)
         loaded = load_examples(
@@ -95,85 +98,102 @@ def train(
         recompute_activations(model.blocks, config.activation_checkpointing)
         if config.compile:
             compile_blocks(model.blocks)
-        shard(model, model.blocks, world, config.precision)
-        materialise(model, world.device)
+        shard(model, model.blocks, world, config.precision, config.cpu_offload)
+        materialise(model, torch.device("cpu") if config.cpu_offload else world.device)
         optimizer = make_optimizer(model, config.learning_rate, config.weight_decay)
         first_step = load_newest(folder / "checkpoints", model, optimizer, world)
         if first_step == 0:
             load_weights(model, source)
         say(f"{config.objective}: {loaded.summary()}", world)
-        run_steps(folder, model, optimizer, loaded.examples, config, run.seed, first_step, world)
+        run_steps(
+            Job(folder, config, run.seed, loaded.examples, model, optimizer, world), first_step
+        )
         export(model, model_config, tokenizer, source, folder / "export", world)
         finish(folder, loaded.counts(), world)
     return folder / "export"
 
 
-def run_steps(
-    folder: Path,
-    model: Student,
-    optimizer: torch.optim.Optimizer,
-    examples: Sequence[Example],
-    config: TrainConfig,
-    seed: int,
-    first_step: int,
-    world: World,
-) -> None:
-    """All optimizer steps from `first_step` on, with a checkpoint every `save_every`."""
-    lengths = [len(example) for example in examples]
-    total = steps_of_run(len(examples), config)
-    with MetricsLog(
-        folder / "metrics.jsonl", first_step, total, world.is_main, config.objective
-    ) as log:
+@dataclass(frozen=True)
+class Job:
+    """What the steps of one training work on."""
+
+    folder: Path
+    config: TrainConfig
+    seed: int
+    examples: Sequence[Example]
+    model: Student
+    optimizer: torch.optim.Optimizer
+    world: World
+
+    def save(self, folder: Path, step: int) -> None:
+        """A checkpoint after `step` steps. Collective."""
+        keep = self.config.keep_checkpoints
+        save_checkpoint(folder, step, self.model, self.optimizer, self.world, keep)
+
+
+def run_steps(job: Job, first_step: int) -> None:
+    """All optimizer steps from `first_step` on, with a checkpoint every `save_every`.
+
+    Raises Interrupted, after a checkpoint, where a signal asked to leave; ValueError where the loss is not finite.
+    """
+    config, world = job.config, job.world
+    lengths = [len(example) for example in job.examples]
+    total = steps_of_run(len(lengths), config)
+    checkpoints = job.folder / "checkpoints"
+    metrics = job.folder / "metrics.jsonl"
+    with (
+        MetricsLog(metrics, first_step, total, world.is_main, config.objective) as log,
+        Interruption() as interruption,
+    ):
         for step in range(first_step, total):
             started = time.perf_counter()
-            torch.manual_seed(seed * 1_000_003 + step)  # a model with dropout resumes exactly, too
-            batch = examples_of_step(len(examples), config.batch_size, config.epochs, seed, step)
+            torch.manual_seed(job.seed * 1_000_003 + step)  # a model with dropout resumes exactly
+            batch = examples_of_step(len(lengths), config.batch_size, config.epochs, job.seed, step)
             plan = plan_step(batch, lengths, world.size, config.row_tokens)
-            rate = learning_rate_at(
-                step, total, config.learning_rate, config.warmup_ratio, config.schedule
+            set_learning_rate(job.optimizer, rate := rate_of_step(step, total, config))
+            packs = packs_of_rank(plan, job.examples, config, world)
+            done = train_step(
+                job.model, job.optimizer, packs, config, world, interruption.requested
             )
-            set_learning_rate(optimizer, rate)
-            packs = packs_of_rank(plan, examples, config, world)
-            loss, grad_norm = train_step(model, optimizer, packs, config.max_grad_norm, world)
-            if not (math.isfinite(loss) and math.isfinite(grad_norm)):
-                raise ValueError(
-                    f"step {step + 1}: loss {loss}, gradient norm {grad_norm}; the weights were not changed by it. "
-                    f"Its examples: {', '.join(examples[i].id for i in batch)}"
-                )
+            of_step = [job.examples[i] for i in batch]
+            if not done.is_finite:
+                stop_at(job, step, done, of_step)
             seconds = time.perf_counter() - started
-            of_step = [examples[i] for i in batch]
-            log.write(
-                measure_step(
-                    step + 1,
-                    loss,
-                    rate,
-                    grad_norm,
-                    of_step,
-                    plan.efficiency(lengths),
-                    model,
-                    seconds,
-                    world,
+            efficiency = plan.efficiency(lengths)
+            figures = (done.loss, rate, done.grad_norm, efficiency, seconds)
+            log.write(measure_step(step + 1, *figures, of_step, job.model, world))
+            if done.leaves or (step + 1) % config.save_every == 0 or step + 1 == total:
+                job.save(checkpoints, step + 1)
+            if done.leaves and step + 1 < total:
+                raise Interrupted(
+                    f"{config.objective}: told to stop, left after step {step + 1} of {total} with a checkpoint; "
+                    "run the same command to continue"
                 )
-            )
-            if (step + 1) % config.save_every == 0 or step + 1 == total:
-                save_checkpoint(
-                    folder / "checkpoints",
-                    step + 1,
-                    model,
-                    optimizer,
-                    world,
-                    config.keep_checkpoints,
-                )
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """The same on every rank. `leaves`: some rank was told to stop."""
+
+    loss: float
+    grad_norm: float
+    leaves: bool
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the optimizer step was taken."""
+        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
 
 
 def train_step(
     model: Student,
     optimizer: torch.optim.Optimizer,
     packs: Sequence[Pack],
-    max_grad_norm: float,
+    config: TrainConfig,
     world: World,
-) -> tuple[float, float]:
-    """One optimizer step on this rank's rows: (loss, gradient norm), the same on every rank.
+    wants_to_leave: bool = False,
+) -> StepOutcome:
+    """One optimizer step on this rank's rows.
 
     The weights of all targets of the step, over all rows and ranks, sum to one, so losses and gradients only need to
     be added up: a token weighs the same however it was packed, accumulated or sharded. Where loss or gradient is not
@@ -184,12 +204,30 @@ def train_step(
         row_loss, _ = model(pack.to(world.device))
         row_loss.backward()  # fsdp reduce-scatters every row's gradients, so that they stay sharded
         loss += row_loss.detach()
-    grad_norm = clip_gradients(model, max_grad_norm)
-    step_loss, norm = torch.stack([world.sum(loss), grad_norm]).tolist()  # the step's one host sync
-    if math.isfinite(step_loss) and math.isfinite(norm):
+    grad_norm = clip_gradients(model, config.max_grad_norm)
+    sums = world.sum(torch.stack([loss, loss.new_tensor(float(wants_to_leave))]))
+    loss_sum, leave_votes, norm = torch.stack(
+        [*sums, grad_norm.to(world.device)]
+    ).tolist()  # the step's one host sync
+    outcome = StepOutcome(loss_sum, norm, leave_votes > 0)
+    if outcome.is_finite:
         optimizer.step()
     optimizer.zero_grad()
-    return step_loss, norm
+    return outcome
+
+
+def stop_at(job: Job, step: int, outcome: StepOutcome, examples: Sequence[Example]) -> NoReturn:
+    """Ends a run whose loss or gradient is not finite, with the state before the step kept to look at."""
+    job.save(job.folder / "non-finite", step)
+    raise ValueError(
+        f"step {step + 1}: loss {outcome.loss}, gradient norm {outcome.grad_norm}; the weights were not changed by it "
+        f"and lie in {job.folder / 'non-finite'}. Its examples: {', '.join(e.id for e in examples)}"
+    )
+
+
+def rate_of_step(step: int, total: int, config: TrainConfig) -> float:
+    """The learning rate the settings give this step."""
+    return learning_rate_at(step, total, config.learning_rate, config.warmup_ratio, config.schedule)
 
 
 def packs_of_rank(
@@ -224,7 +262,7 @@ def say(text: str, world: World | None = None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0 done, 2 something the user can mend."""
+    """The command line; returns the exit code: 0 done, 2 something the user can mend, 75 told to stop."""
     parser = argparse.ArgumentParser(prog="python -m engine.train", description=__doc__)
     parser.add_argument("config", type=Path, help="TOML with [run], [student] and [train]")
     parser.add_argument(
@@ -241,6 +279,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, ValueError) as error:
         print_error(error)
         return 2
+    except Interrupted as left:
+        say(str(left))
+        return EXIT_INTERRUPTED
     return 0
 
 
@@ -255,4 +296,8 @@ def print_error(error: Exception) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: native threads of the collectives can outlive the interpreter's shutdown and abort a finished run.
+    os._exit(exit_code)

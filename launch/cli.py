@@ -1,6 +1,6 @@
 """`cgd VERB`: reads the command line, calls one function, and says in words what went wrong.
 
-    arguments → the verb's function → exit code: 0 done, 2 a mistake of the user's, 130 interrupted
+    arguments → the verb's function → exit code: 0 done, 2 the user's mistake, 75 told to stop, 130 interrupted
 
 Every verb imports what it needs when it is called, so that `cgd --help` never waits for torch.
 """
@@ -14,6 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
+
+from engine.interruption import EXIT_INTERRUPTED as EXIT_TOLD_TO_STOP
+from engine.interruption import Interrupted
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130
@@ -48,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return EXIT_MISTAKE
+    except Interrupted as left:
+        print(left, file=sys.stderr)
+        return EXIT_TOLD_TO_STOP
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command to continue", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from engine.checkpoint import saved_steps
 from engine.examples import load_examples
 from engine.settings import RunConfig, StudentConfig, TrainConfig
-from engine.train import main, train
+from engine.train import StepOutcome, main, train
 
 ROOT = Path(__file__).parents[1]
 
@@ -163,7 +163,7 @@ def test_resumed_equals_uninterrupted_bit_for_bit(
 
     real_step, taken = module.train_step, []
 
-    def step_until_killed(*args: Any) -> tuple[float, float]:
+    def step_until_killed(*args: Any) -> StepOutcome:
         if len(taken) == 5:
             raise Killed
         taken.append(1)
@@ -336,6 +336,27 @@ def test_changed_data_or_student_under_the_same_name_is_refused(
         train(run, student, config)
 
 
+def test_copies_of_shards_and_offloading_change_no_step(
+    tmp_path: Path, tiny_models: dict[str, Path], records_file: Path
+) -> None:
+    run, student, config = settings(tmp_path, tiny_models["mixtral"], records_file)
+    train(run, student, config)
+    for name, change in (("hsdp", {"shard_size": 2}), ("offload", {"cpu_offload": True})):
+        other = replace(run, dir=str(tmp_path / name))
+        ranks = 4 if name == "hsdp" else 2
+        done = torchrun(ranks, config_file(tmp_path, other, student, replace(config, **change)))
+        assert done.returncode == 0, done.stderr
+        assert_same_run(metrics(run), metrics(other), rel=1e-5)
+
+
+def test_shard_size_must_divide_the_ranks(
+    tmp_path: Path, tiny_student: Path, records_file: Path
+) -> None:
+    run, student, config = settings(tmp_path, tiny_student, records_file, shard_size=2)
+    with pytest.raises(ValueError, match=r"shard_size = 2 does not divide the 1 ranks"):
+        train(run, student, config)
+
+
 def test_more_ranks_than_examples_in_a_step_gives_the_same_losses(
     tmp_path: Path, tiny_student: Path, records_file: Path
 ) -> None:
@@ -404,3 +425,50 @@ def test_non_finite_loss_stops_before_the_weights_and_names_the_examples(
     run, student, config = settings(tmp_path, folder, records_file)
     with pytest.raises(ValueError, match=r"step 1: loss nan.*Its examples: r\d+, "):
         train(run, student, config)
+    assert saved_steps(run.folder / "train" / "cgd" / "non-finite") == [0]
+    assert not saved_steps(run.folder / "train" / "cgd" / "checkpoints")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_told_to_stop_a_run_leaves_a_checkpoint_and_continues_to_the_same_weights(
+    tmp_path: Path, tiny_student: Path, records_file: Path, number: signal.Signals
+) -> None:
+    run, student, config = settings(
+        tmp_path, tiny_student, records_file, epochs=300, save_every=10_000
+    )
+    command = [sys.executable, "-m", "engine.train"]
+    path = config_file(tmp_path, run, student, config)
+    process = subprocess.Popen([*command, str(path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    log = run.folder / "train" / "cgd" / "metrics.jsonl"
+    while not (log.is_file() and log.stat().st_size):
+        time.sleep(0.02)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "run the same command to continue" in said
+    (step,) = saved_steps(run.folder / "train" / "cgd" / "checkpoints")
+    assert step == metrics(run)[-1]["step"] < 1000
+    few = replace(config, epochs=1)  # the same beginning would have another schedule: refused
+    with pytest.raises(ValueError, match=r"train\.epochs: 300"):
+        train(run, student, few)
+
+
+def test_disk_full_while_saving_keeps_the_checkpoint_before_and_says_so(
+    tmp_path: Path, tiny_student: Path, records_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, student, config = settings(tmp_path, tiny_student, records_file)
+    from engine import checkpoint as module
+
+    real = module.dcp.save
+
+    def full_at_step_6(state: Any, checkpoint_id: Path) -> None:
+        if checkpoint_id.name == "step-6.partial":
+            raise OSError(28, "No space left on device")
+        real(state, checkpoint_id=checkpoint_id)
+
+    monkeypatch.setattr(module.dcp, "save", full_at_step_6)
+    with pytest.raises(ValueError, match=r"step-6 could not be written.*No space left on device"):
+        train(run, student, config)
+    assert saved_steps(run.folder / "train" / "cgd" / "checkpoints") == [3]
+    monkeypatch.setattr(module.dcp, "save", real)
+    assert (train(run, student, config) / "model.safetensors").is_file()
