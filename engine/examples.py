@@ -56,11 +56,11 @@ class ExampleSet:
     def counts(self) -> dict[str, int]:
         """The numbers behind `summary`, for the run's files."""
         return {
-            "num_examples": len(self.examples),
-            "num_rows": self.num_rows,
-            "num_too_long": self.num_too_long,
-            "num_truncated": self.num_truncated,
-            "num_no_target": self.num_no_target,
+            "examples": len(self.examples),
+            "rows": self.num_rows,
+            "too_long": self.num_too_long,
+            "truncated": self.num_truncated,
+            "no_target": self.num_no_target,
         }
 
     def summary(self) -> str:

@@ -14,6 +14,7 @@ from math import ceil, floor, isfinite, log10
 from markupsafe import Markup, escape
 
 KNOWN_METHODS = frozenset({"base", "sft", "distilled_sft", "cft", "cgd_no_critique", "cgd"})
+SMALLEST_LOSS = 1e-6
 CURVE_POINTS = 120
 
 
@@ -73,21 +74,25 @@ def symmetric_axis(figures: Sequence[float]) -> tuple[float, float]:
 
 
 def loss_chart(curves: Mapping[str, Sequence[float]]) -> Markup:
-    """Training loss by objective over normalised progress; each point is the mean of a slice of steps."""
+    """Training loss by objective over normalised progress; each point is the mean of a slice of steps.
+
+    The vertical axis is logarithmic: objectives start from losses that are tenfold apart.
+    """
     smooth = {name: slice_means(losses, CURVE_POINTS) for name, losses in curves.items()}
     smooth = {name: points for name, points in smooth.items() if points}
-    everything = [loss for points in smooth.values() for _, loss in points]
+    everything = [max(loss, SMALLEST_LOSS) for points in smooth.values() for _, loss in points]
     if not everything:
         return Markup("")
-    top = max(everything) * 1.05 or 1.0
-    lines = [curve(name, points, top) for name, points in smooth.items()]
-    marks = [tick for tick in ticks(0, top, 4) if tick <= top]
+    axis = (log10(min(everything) / 1.1), log10(max(everything) * 1.1))
+    lines = [curve(name, points, axis) for name, points in smooth.items()]
+    marks = log_ticks(axis)
     rows = [
-        f'<line class="grid" x1="0" x2="100%" y1="{y}%" y2="{y}%"/>' for y in heights(marks, top)
+        f'<line class="grid" x1="0" x2="100%" y1="{height(m, axis)}%" y2="{height(m, axis)}%"/>'
+        for m in marks
     ]
     texts = [
-        f'<text x="-8" y="{y}%" dy="4" text-anchor="end">{tick:g}</text>'
-        for tick, y in zip(marks, heights(marks, top), strict=True)
+        f'<text x="-8" y="{height(mark, axis)}%" dy="4" text-anchor="end">{mark:g}</text>'
+        for mark in marks
     ]
     label = escape(f"Training loss of {', '.join(smooth)} over normalised progress")
     return Markup(
@@ -97,14 +102,23 @@ def loss_chart(curves: Mapping[str, Sequence[float]]) -> Markup:
     )
 
 
-def heights(figures: Sequence[float], top: float) -> list[float]:
-    """Places on the vertical axis, in percent from above."""
-    return [round(100 - 100 * figure / top, 2) for figure in figures]
+def log_ticks(axis: tuple[float, float]) -> list[float]:
+    """1, 2 and 5 of every power of ten within the axis, or the powers alone where those are many."""
+    powers = range(floor(axis[0]), ceil(axis[1]) + 1)
+    steps = (1, 2, 5) if len(powers) <= 4 else (1,)
+    marks = [step * 10.0**power for power in powers for step in steps]
+    return [mark for mark in marks if axis[0] <= log10(mark) <= axis[1]]
 
 
-def curve(name: str, points: Sequence[tuple[float, float]], top: float) -> str:
+def height(loss: float, axis: tuple[float, float]) -> float:
+    """Place on the logarithmic axis, in percent from above."""
+    share = (log10(max(loss, SMALLEST_LOSS)) - axis[0]) / (axis[1] - axis[0])
+    return round(100 - 100 * share, 2)
+
+
+def curve(name: str, points: Sequence[tuple[float, float]], axis: tuple[float, float]) -> str:
     """One line of the chart."""
-    path = " ".join(f"{100 * x:.2f},{100 - 100 * loss / top:.2f}" for x, loss in points)
+    path = " ".join(f"{100 * x:.2f},{height(loss, axis):.2f}" for x, loss in points)
     return f'<polyline class="curve {method_class(name)}" points="{path}"/>'
 
 
