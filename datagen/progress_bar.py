@@ -30,14 +30,22 @@ def with_progress(items: Iterable[T], label: str, total: int, done: int, say: Sa
 
 
 def _with_lines(items: Iterable[T], label: str, total: int, done: int, say: Say) -> Iterator[T]:
-    started = said = time.monotonic()
-    for count, item in enumerate(items, start=1):
-        yield item
+    """A line when an item has been waited for, about the items before it: they come in batches, and a rate taken
+    in the middle of one would be wrong by the batch's size."""
+    started = said = arrived = time.monotonic()
+    for count, item in enumerate(items):
         now = time.monotonic()
-        if now - said >= LINE_EVERY_SECONDS:
-            said, rate = now, count / (now - started)
+        if count and now - said >= LINE_EVERY_SECONDS:
+            said, rate = now, count / (arrived - started)
             left = (total - done - count) / rate
-            say(f"{label}: {done + count:,} of {total:,}, {rate:.1f}/s, {clock(left)} left")
+            say(f"{label}: {done + count:,} of {total:,}, {per_second(rate)}, {clock(left)} left")
+        yield item
+        arrived = time.monotonic()
+
+
+def per_second(rate: float) -> str:
+    """A rate a person can read, also where it is below one."""
+    return f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.1f}/min"
 
 
 def clock(seconds: float) -> str:
