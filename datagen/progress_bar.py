@@ -35,7 +35,8 @@ def _with_lines(items: Iterable[T], label: str, total: int, done: int, say: Say)
     started = said = arrived = time.monotonic()
     for count, item in enumerate(items):
         now = time.monotonic()
-        if count and now - said >= LINE_EVERY_SECONDS:
+        was_waited_for = count > 0 and now - arrived >= 0.5 * (arrived - started) / count
+        if was_waited_for and now - said >= LINE_EVERY_SECONDS:
             said, rate = now, count / (arrived - started)
             left = (total - done - count) / rate
             say(f"{label}: {done + count:,} of {total:,}, {per_second(rate)}, {clock(left)} left")

@@ -9,7 +9,7 @@ import pytest
 from datagen import progress_bar
 
 
-class Clock:
+class StoppedClock:
     """A clock that stands still until it is told to move."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class Clock:
         return self.now
 
 
-def batches(clock: Clock, count: int, size: int, seconds: float) -> Iterator[int]:
+def batches(clock: StoppedClock, count: int, size: int, seconds: float) -> Iterator[int]:
     for _ in range(count):
         clock.now += seconds
         yield from range(size)
@@ -28,7 +28,7 @@ def batches(clock: Clock, count: int, size: int, seconds: float) -> Iterator[int
 def test_lines_count_whole_batches_and_come_at_most_every_half_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock = Clock()
+    clock = StoppedClock()
     monkeypatch.setattr(progress_bar, "time", clock)
     monkeypatch.setattr(progress_bar.sys.stderr, "isatty", lambda: False, raising=False)
     said: list[str] = []
@@ -46,7 +46,7 @@ def test_lines_count_whole_batches_and_come_at_most_every_half_minute(
 def test_a_resumed_stage_counts_on_but_rates_only_what_it_did(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock = Clock()
+    clock = StoppedClock()
     monkeypatch.setattr(progress_bar, "time", clock)
     monkeypatch.setattr(progress_bar.sys.stderr, "isatty", lambda: False, raising=False)
     said: list[str] = []
