@@ -198,3 +198,16 @@ def target_weights(examples: Sequence[Example], reduction: str) -> list[float]:
         num_supervised = sum(example.num_supervised for example in examples)
         return [1 / num_supervised] * len(examples)
     return [1 / (len(examples) * example.num_supervised) for example in examples]
+
+
+def make_packs(
+    rows: Sequence[Sequence[int]],
+    of_step: Sequence[int],
+    examples: Sequence[Example],
+    reduction: str,
+    fixed: FixedShape | None = None,
+) -> list[Pack]:
+    """One rank's rows as tensors; targets are weighted by the whole step `of_step`, not by row or rank."""
+    shares = target_weights([examples[i] for i in of_step], reduction)
+    weights = dict(zip(of_step, shares, strict=True))
+    return [make_pack([examples[i] for i in row], [weights[i] for i in row], fixed) for row in rows]

@@ -44,12 +44,10 @@ from engine.optim import (
 from engine.packing import (
     FixedShape,
     Pack,
-    StepPlan,
     examples_of_step,
-    make_pack,
+    make_packs,
     num_steps,
     plan_step,
-    target_weights,
 )
 from engine.parallel import (
     World,
@@ -139,6 +137,9 @@ def run_steps(job: Job, first_step: int) -> None:
     config, world = job.config, job.world
     lengths = [len(example) for example in job.examples]
     total = steps_of_run(len(lengths), config)
+    # Compiled CUDA kernels are made for one shape; on a CPU padding costs more than it saves.
+    pads = config.compile and world.device.type == "cuda"
+    fixed = FixedShape(config.row_tokens, config.batch_size + 1) if pads else None
     checkpoints = job.folder / "checkpoints"
     metrics = job.folder / "metrics.jsonl"
     with (
@@ -151,7 +152,8 @@ def run_steps(job: Job, first_step: int) -> None:
             batch = examples_of_step(len(lengths), config.batch_size, config.epochs, job.seed, step)
             plan = plan_step(batch, lengths, world.size, config.row_tokens)
             set_learning_rate(job.optimizer, rate := rate_of_step(step, total, config))
-            packs = packs_of_rank(plan, job.examples, config, world)
+            rows, reduction = plan.rows[world.rank], config.loss_reduction
+            packs = make_packs(rows, plan.examples, job.examples, reduction, fixed)
             done = train_step(
                 job.model, job.optimizer, packs, config, world, interruption.requested
             )
@@ -228,24 +230,6 @@ def stop_at(job: Job, step: int, outcome: StepOutcome, examples: Sequence[Exampl
 def rate_of_step(step: int, total: int, config: TrainConfig) -> float:
     """The learning rate the settings give this step."""
     return learning_rate_at(step, total, config.learning_rate, config.warmup_ratio, config.schedule)
-
-
-def packs_of_rank(
-    plan: StepPlan, examples: Sequence[Example], config: TrainConfig, world: World
-) -> list[Pack]:
-    """This rank's rows as tensors; targets are weighted by the whole step, not by the row or the rank."""
-    of_step = plan.examples
-    reduction = config.loss_reduction
-    weights = dict(
-        zip(of_step, target_weights([examples[i] for i in of_step], reduction), strict=True)
-    )
-    # Compiled CUDA kernels are made for one shape; on a CPU padding costs more than it saves.
-    pads = config.compile and world.device.type == "cuda"
-    fixed = FixedShape(config.row_tokens, config.batch_size + 1) if pads else None
-    return [
-        make_pack([examples[i] for i in row], [weights[i] for i in row], fixed)
-        for row in plan.rows[world.rank]
-    ]
 
 
 def steps_of_run(num_examples: int, config: TrainConfig) -> int:
