@@ -5,8 +5,7 @@
 # What exists is reused; pip runs again only when pyproject.toml has changed. Settings, all optional:
 #   CGD_VENV     where the environment lives          (default: .venv in the project root)
 #   CGD_PYTHON   the Python that it is made from      (default: the first one found that is 3.11 or newer)
-#   PIP_...      pip's own; without a GPU, PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
-#                spares you the download of CUDA
+#   PIP_...      pip's own settings, for instance an index with builds of torch for a machine without a GPU
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="${CGD_VENV:-$ROOT/.venv}"
