@@ -17,8 +17,9 @@ from typing import Any
 
 import torch.distributed as dist
 
-from engine.checkpoint import sha256
+from engine.examples import read_rows
 from engine.metrics import seconds_so_far
+from engine.objectives import OBJECTIVES
 from engine.parallel import World
 from engine.toml import differences, to_toml
 
@@ -63,8 +64,21 @@ def training_file(named: str | None, run_folder: Path) -> Path:
 
 def described(settings: Mapping[str, Any], source: Path, data: Path) -> dict[str, Any]:
     """Everything the trained weights depend on, as tables."""
-    inputs = {"student_files": fingerprint(source), "data_sha256": sha256(data)}
-    return {**settings, "inputs": inputs}
+    examples = content_hash(data, settings["train"].objective)
+    return {
+        **settings,
+        "inputs": {"student_files": fingerprint(source), "examples_sha256": examples},
+    }
+
+
+def content_hash(data: Path, objective: str) -> str:
+    """A hash of what the objective reads of every row: who wrote a text and how long it took changes no weights."""
+    wanted = OBJECTIVES[objective]
+    fields = ("id", *wanted.sees, wanted.writes, "messages", "completion")
+    digest = hashlib.sha256()
+    for _, row in read_rows(data):
+        digest.update(json.dumps([row.get(field) for field in fields]).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def fingerprint(model_folder: Path) -> str:

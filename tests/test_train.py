@@ -329,7 +329,7 @@ def test_changed_data_or_student_under_the_same_name_is_refused(
     run, student, config = settings(tmp_path, student_folder, records_file)
     train(run, student, config)
     records_file.write_text("".join(records_file.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(ValueError, match=r"inputs\.data_sha256"):
+    with pytest.raises(ValueError, match=r"inputs\.examples_sha256"):
         train(run, student, config)
     save_tiny_model(student_folder, seed=1)
     with pytest.raises(ValueError, match=r"inputs\.student_files"):
@@ -366,6 +366,21 @@ def test_more_ranks_than_examples_in_a_step_gives_the_same_losses(
     done = torchrun(3, config_file(tmp_path, sharded, student, config))
     assert done.returncode == 0, done.stderr
     assert_same_run(metrics(run), metrics(sharded), rel=1e-5)
+
+
+def test_other_provenance_of_the_same_texts_is_the_same_training(
+    tmp_path: Path,
+    tiny_student: Path,
+    records_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run, student, config = settings(tmp_path, tiny_student, records_file)
+    train(run, student, config)
+    rows = [json.loads(line) for line in records_file.read_text().splitlines()]
+    changed = [{**row, "provenance": {"answer": {"seconds": 3}}} for row in rows]
+    records_file.write_text("".join(json.dumps(row) + "\n" for row in changed))
+    train(run, student, config)
+    assert "nothing left to do" in capsys.readouterr().out
 
 
 def test_more_ranks_than_gpus_is_a_clean_error(monkeypatch: pytest.MonkeyPatch) -> None:
