@@ -29,6 +29,7 @@ examples:
   cgd generate CONFIG && cgd train CONFIG && cgd evaluate CONFIG
   cgd report runs/quickstart
   cgd grade outputs.jsonl --out graded.jsonl          rows with `pred` and `gold`
+  cgd bench loss --vocabulary 128256                  the loss beside its peers: time, memory, error
 
 One command, again and again: the same command on the same run folder continues where it stopped.
 On several devices: torchrun --nproc-per-node N -m engine.train CONFIG
@@ -92,7 +93,21 @@ def parser() -> argparse.ArgumentParser:
     graded = add(verbs, "grade", grade, "match answers in a JSONL file with `pred` and `gold`")
     graded.add_argument("file", type=Path, metavar="FILE", help="JSONL; other fields pass through")
     graded.add_argument("--out", type=Path, required=True, metavar="FILE", help="the graded JSONL")
+    add_bench_options(add(verbs, "bench", bench, "speed and memory beside peers, in one run"))
     return top
+
+
+def add_bench_options(sub: argparse.ArgumentParser) -> None:
+    """What is measured, and at which size."""
+    sub.add_argument("name", choices=["loss"], help="the masked NLL beside other losses")
+    sub.add_argument("--tokens", type=int, default=4096, help="positions of the row (4096)")
+    sub.add_argument("--width", type=int, default=576, help="of the model (576)")
+    sub.add_argument("--vocabulary", type=int, default=49152, help="of the head (49152)")
+    sub.add_argument("--supervised", type=float, default=0.35, help="share of positions (0.35)")
+    sub.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    sub.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    sub.add_argument("--rounds", type=int, default=3, help="processes per variant (3)")
+    sub.add_argument("--repeats", type=int, default=3, help="timed repetitions in each (3)")
 
 
 def add(
@@ -157,6 +172,13 @@ def grade(options: argparse.Namespace) -> None:
     from evals.grading import grade_file
 
     print(grade_file(options.file, options.out))
+
+
+def bench(options: argparse.Namespace) -> None:
+    """One comparison."""
+    from launch.bench_loss import run_bench
+
+    print(run_bench(options))
 
 
 if __name__ == "__main__":
