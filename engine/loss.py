@@ -1,6 +1,6 @@
 """The masked negative log-likelihood: -log S(target | conditioning), on supervised positions only.
 
-    loss = Σ_s weight_s · ( logsumexp(W h_s) - (W h_s)[target_s] )
+    loss = Σ_s weight_s · ( log Σ_v exp (W h_s)_v - (W h_s)[target_s] )
 
 The hidden states that come in are already those of supervised positions: prompts, student answers and critiques are
 most of a row, and their logits are never computed. Logits exist one chunk at a time, never as [S, V]. The gradient of
@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_POSITIONS = 512
-"""Positions whose logits live at a time: 512 × 128,256 × 4 bytes = 250 MiB for Llama-3's vocabulary."""
+CHUNK_POSITIONS = {"cpu": 256, "cuda": 2048}
+"""Positions whose logits live at a time. On a GPU every chunk reads and writes the whole fp32 sum of the head's
+gradient, so chunks are large there: 2048 × 128,256 × 4 bytes = 1 GiB for Llama-3's vocabulary."""
 
 
 class MaskedNLL(torch.autograd.Function):
@@ -40,33 +41,43 @@ class MaskedNLL(torch.autograd.Function):
         grad_head_VD = torch.zeros_like(head_VD, dtype=exact) if wants_head else None
         for start in range(0, len(targets_S), chunk):
             rows = slice(start, start + chunk)
-            hidden_CD, target_C1 = hidden_SD[rows], targets_S[rows, None]
-            logits_CV = (hidden_CD @ head_VD.T).to(exact)
-            log_norm_C1 = logits_CV.logsumexp(dim=1, keepdim=True)
-            nll_S[rows] = (log_norm_C1 - logits_CV.gather(1, target_C1)).squeeze(1)
+            hidden_CD, target_C1, weight_C1 = (
+                hidden_SD[rows],
+                targets_S[rows, None],
+                weights_S[rows, None],
+            )
+            # From here on one block of memory: logits, then exponentials, then the loss's gradient by logits.
+            block_CV = (hidden_CD @ head_VD.T).to(exact)
+            largest_C1 = block_CV.amax(dim=1, keepdim=True)
+            target_logit_C1 = block_CV.gather(1, target_C1) - largest_C1
+            norm_C1 = block_CV.sub_(largest_C1).exp_().sum(dim=1, keepdim=True)
+            nll_S[rows] = (norm_C1.log() - target_logit_C1).squeeze(1)
             if not (wants_hidden or wants_head):
                 continue
-            # d loss / d logits = weight · (softmax - onehot), written over the logits
-            error_CV = logits_CV.sub_(log_norm_C1).exp_()
-            error_CV.scatter_add_(1, target_C1, torch.full_like(log_norm_C1, -1.0))
-            error_CV.mul_(weights_S[rows, None])
-            error_CV = error_CV.to(hidden_SD.dtype)
+            # d loss / d logits = weight · (softmax - onehot)
+            block_CV.mul_(weight_C1 / norm_C1).scatter_add_(1, target_C1, -weight_C1.to(exact))
+            error_CV = block_CV.to(hidden_SD.dtype)
             if grad_hidden_SD is not None:
                 grad_hidden_SD[rows] = error_CV @ head_VD
             if grad_head_VD is not None:
                 add_product(grad_head_VD, error_CV.T, hidden_CD)
-        ctx.save_for_backward(grad_hidden_SD, grad_head_VD)
+        ctx.gradients = grad_hidden_SD, grad_head_VD
         ctx.head_dtype = head_VD.dtype
         ctx.mark_non_differentiable(nll_S)
         return (weights_S * nll_S).sum(), nll_S
 
     @staticmethod
     def backward(ctx: Any, grad_loss: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden_SD, grad_head_VD = ctx.saved_tensors
+        # Scaled where they lie and given away: a copy of the head's gradient would be the largest tensor of the step.
+        if ctx.gradients is None:
+            raise RuntimeError(
+                "the gradients of masked_nll are handed out once; compute it again for a second backward"
+            )
+        (grad_hidden_SD, grad_head_VD), ctx.gradients = ctx.gradients, None
         if grad_hidden_SD is not None:
-            grad_hidden_SD = grad_hidden_SD * grad_loss.to(grad_hidden_SD.dtype)
+            grad_hidden_SD.mul_(grad_loss)
         if grad_head_VD is not None:
-            grad_head_VD = (grad_head_VD * grad_loss).to(ctx.head_dtype)
+            grad_head_VD = grad_head_VD.mul_(grad_loss).to(ctx.head_dtype)
         return grad_hidden_SD, grad_head_VD, None, None, None
 
 
@@ -83,10 +94,12 @@ def masked_nll(
     head_VD: Tensor,
     targets_S: Tensor,
     weights_S: Tensor,
-    chunk: int = CHUNK_POSITIONS,
+    chunk: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(loss, nll_S): the weighted sum that is trained on, and each target's own NLL in nats, detached.
 
-    Gradients reach `hidden_SD` and `head_VD`. With no supervised position the loss is 0 and so are the gradients.
+    Gradients reach `hidden_SD` and `head_VD`, once: a second backward through the same loss raises RuntimeError.
+    With no supervised position the loss is 0 and so are the gradients.
     """
+    chunk = chunk or CHUNK_POSITIONS[hidden_SD.device.type]
     return MaskedNLL.apply(hidden_SD, head_VD, targets_S, weights_S, chunk)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -29,22 +31,53 @@ def test_loss_and_gradients_equal_full_logits(chunk: int) -> None:
         torch.testing.assert_close(grad, wanted)
 
 
+class Afresh(torch.autograd.Function):
+    """The loss computed again for every backward: gradcheck walks one graph many times, ours is walked once."""
+
+    @staticmethod
+    def forward(ctx: Any, hidden_SD: Tensor, head_VD: Tensor) -> Tensor:
+        ctx.save_for_backward(hidden_SD, head_VD)
+        return loss_of_five(hidden_SD, head_VD)
+
+    @staticmethod
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            leaves = [x.detach().requires_grad_() for x in ctx.saved_tensors]
+            return torch.autograd.grad(loss_of_five(*leaves), leaves, grad_loss)
+
+
+def loss_of_five(hidden_SD: Tensor, head_VD: Tensor) -> Tensor:
+    _, _, targets_S, weights_S = inputs(5)
+    return masked_nll(hidden_SD, head_VD, targets_S, weights_S.double(), 2)[0]
+
+
 def test_gradcheck_in_fp64() -> None:
-    hidden_SD, head_VD, targets_S, weights_S = inputs(5)
-
-    def loss(hidden: Tensor, head: Tensor) -> Tensor:
-        return masked_nll(hidden, head, targets_S, weights_S.double(), 2)[0]
-
-    assert torch.autograd.gradcheck(loss, (hidden_SD, head_VD))
+    hidden_SD, head_VD, _, _ = inputs(5)
+    assert torch.autograd.gradcheck(Afresh.apply, (hidden_SD, head_VD))
 
 
 def test_upstream_gradient_scales_the_result() -> None:
-    hidden_SD, head_VD, targets_S, weights_S = inputs(5)
-    loss, _ = masked_nll(hidden_SD, head_VD, targets_S, weights_S)
-    once = torch.autograd.grad(loss, [hidden_SD, head_VD], retain_graph=True)
-    thrice = torch.autograd.grad(3 * loss, [hidden_SD, head_VD])
+    hidden_SD, head_VD, _, _ = inputs(5)
+    once = torch.autograd.grad(loss_of_five(hidden_SD, head_VD), [hidden_SD, head_VD])
+    thrice = torch.autograd.grad(3 * loss_of_five(hidden_SD, head_VD), [hidden_SD, head_VD])
     for one, three in zip(once, thrice, strict=True):
         torch.testing.assert_close(three, 3 * one)
+
+
+def test_second_backward_is_refused_rather_than_wrong() -> None:
+    hidden_SD, head_VD, _, _ = inputs(5)
+    loss = loss_of_five(hidden_SD, head_VD)
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="handed out once"):
+        loss.backward()
+
+
+def test_large_logits_do_not_overflow() -> None:
+    hidden_SD, head_VD, targets_S, weights_S = inputs(6, torch.float32)
+    loss, nll_S = masked_nll(hidden_SD * 1000, head_VD, targets_S, weights_S)
+    full_S = F.cross_entropy(hidden_SD * 1000 @ head_VD.T, targets_S, reduction="none")
+    torch.testing.assert_close(nll_S, full_S.detach())
+    assert torch.autograd.grad(loss, head_VD)[0].isfinite().all()
 
 
 def test_no_supervised_position_gives_zero_loss_and_zero_gradients() -> None:
