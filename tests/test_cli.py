@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from launch import cli
+from launch.config import load_config
 
 Run = Callable[..., tuple[int, str]]
 
@@ -225,3 +226,10 @@ def test_a_traceback_can_be_asked_for(cgd: Run, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("CGD_TRACEBACK", "1")
     with pytest.raises(ValueError, match="no such file"):
         cgd("run", "absent.toml")
+
+
+def test_the_readmes_configuration_is_valid(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "readme.toml"
+    path.write_text(readme.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    assert load_config(path).train.batch_size == 64
