@@ -17,6 +17,7 @@ from typing import Any
 
 import torch.distributed as dist
 
+from engine.checkpoint import sha256
 from engine.examples import read_rows
 from engine.metrics import seconds_so_far
 from engine.objectives import OBJECTIVES
@@ -43,6 +44,9 @@ HARMLESS = (
 
 EDGE_BYTES = 1024 * 1024
 
+READ_FROM_MODEL = ("*.json", "*.jinja", "*.model", "*.safetensors")
+"""Config, tokenizer, chat template and weights."""
+
 
 def training_file(named: str | None, run_folder: Path) -> Path:
     """`train.data`, or what the run itself has generated: its last stage's file holds every field."""
@@ -64,11 +68,14 @@ def training_file(named: str | None, run_folder: Path) -> Path:
 
 def described(settings: Mapping[str, Any], source: Path, data: Path) -> dict[str, Any]:
     """Everything the trained weights depend on, as tables."""
-    examples = content_hash(data, settings["train"].objective)
-    return {
-        **settings,
-        "inputs": {"student_files": fingerprint(source), "examples_sha256": examples},
+    inputs = {
+        "student_files": fingerprint(source),
+        "examples_sha256": content_hash(data, settings["train"].objective),
     }
+    template = settings["student"].chat_template
+    if template is not None and Path(template).is_file():  # its absence is load_tokenizer's error
+        inputs["chat_template_sha256"] = sha256(Path(template))
+    return {**settings, "inputs": inputs}
 
 
 def content_hash(data: Path, objective: str) -> str:
@@ -82,9 +89,9 @@ def content_hash(data: Path, objective: str) -> str:
 
 
 def fingerprint(model_folder: Path) -> str:
-    """A hash that tells one model folder from another: names, sizes and both ends of its config and weight files."""
+    """A hash that tells one model folder from another: names, sizes and both ends of what is read from it."""
     digest = hashlib.sha256()
-    for path in sorted([*model_folder.glob("*.json"), *model_folder.glob("*.safetensors")]):
+    for path in sorted(path for pattern in READ_FROM_MODEL for path in model_folder.glob(pattern)):
         size = path.stat().st_size
         digest.update(f"{path.name} {size}\n".encode())
         with path.open("rb") as file:

@@ -101,6 +101,10 @@ class TrainConfig:
         for key in ("batch_size", "max_length", "save_every", "keep_checkpoints", "epochs"):
             if getattr(self, key) <= 0:
                 raise ValueError(f"train.{key} must be positive, got {getattr(self, key)}")
+        for key in ("max_steps", "shard_size", "pack_tokens"):
+            value = getattr(self, key)
+            if value is not None and value <= 0:
+                raise ValueError(f"train.{key} must be positive, got {value}")
         if not 0 <= self.warmup_ratio <= 1:
             raise ValueError(f"train.warmup_ratio must lie in [0, 1], got {self.warmup_ratio}")
         if self.pack_tokens is not None and self.pack_tokens < self.max_length:

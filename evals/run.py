@@ -19,6 +19,7 @@ from typing import Any
 
 from datagen.generators import Completion, Generator, Request, Sampling, what_matters
 from datagen.instructions import complies
+from datagen.plan import digest
 from datagen.progress_bar import with_progress
 from datagen.records import json_line, write_whole
 from engine.config import differences, flatten
@@ -248,8 +249,3 @@ def judgement(problem: Problem, text: str) -> dict[str, Any]:
     verdict = grade(text, problem.gold)
     fields = verdict_fields(verdict)
     return fields | {"correct": None} if verdict.status == "unparsable gold" else fields
-
-
-def digest(value: Any) -> str:
-    """sha256 of a value's JSON text, keys sorted."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

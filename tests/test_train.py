@@ -368,6 +368,27 @@ def test_more_ranks_than_examples_in_a_step_gives_the_same_losses(
     assert_same_run(metrics(run), metrics(sharded), rel=1e-5)
 
 
+@pytest.mark.parametrize("where", ["in the folder", "in the config"])
+def test_changed_chat_template_is_refused(tmp_path: Path, records_file: Path, where: str) -> None:
+    folder = save_tiny_model(tmp_path / "student")
+    run, student, config = settings(tmp_path, folder, records_file)
+    template = folder / "chat_template.jinja"
+    if where == "in the config":
+        template = tmp_path / "own.jinja"
+        template.write_text((folder / "chat_template.jinja").read_text())
+        student = replace(student, chat_template=str(template))
+    train(run, student, config)
+    template.write_text(template.read_text() + " ")
+    with pytest.raises(ValueError, match=r"inputs\.(student_files|chat_template_sha256)"):
+        train(run, student, config)
+
+
+@pytest.mark.parametrize("key", ["max_steps", "shard_size", "pack_tokens", "batch_size"])
+def test_counts_that_are_not_positive_are_refused(key: str) -> None:
+    with pytest.raises(ValueError, match=rf"train\.{key} must be positive, got 0"):
+        TrainConfig(**{key: 0})
+
+
 def test_other_provenance_of_the_same_texts_is_the_same_training(
     tmp_path: Path,
     tiny_student: Path,
