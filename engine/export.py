@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch.distributed.tensor import DTensor
-from transformers import GenerationConfig, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, GenerationConfig, PretrainedConfig, PreTrainedTokenizerBase
 
 from engine.examples import end_of_turn_ids
 from engine.model import Student, assert_tied, named_weights
@@ -27,7 +27,6 @@ FILE_BYTES = 4 * 1024**3
 
 def export(
     student: Student,
-    config: PretrainedConfig,
     tokenizer: PreTrainedTokenizerBase,
     source: Path,
     target: Path,
@@ -37,6 +36,9 @@ def export(
     """Writes the folder `target`; `source` is the folder the student came from. Collective: every rank calls it."""
     assert_tied(student)
     partial = target.with_name(target.name + ".partial")
+    config = AutoConfig.from_pretrained(
+        source
+    )  # as it came: the student's own copy names our attention
     if world.is_main:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)

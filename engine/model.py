@@ -2,8 +2,8 @@
 
     folder → build_student (meta device) → parallel.shard → materialise → weights.load_weights
 
-`Student.forward` takes a pack and returns its loss. Everything runs inside one forward of the root module, so that
-FSDP's hooks gather and free the embedding and the head exactly once, tied or not.
+`Student.forward` takes a pack and returns its loss. Everything runs inside one forward of the root module, and the head
+itself computes the loss, so that FSDP's hooks gather and free embedding and head exactly once, tied or not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import torch
 from huggingface_hub import snapshot_download
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PretrainedConfig,
@@ -26,7 +25,23 @@ from transformers import (
 from engine.attention import IMPLEMENTATION
 from engine.loss import masked_nll
 from engine.packing import Pack
-from engine.settings import StudentConfig
+from engine.parallel import World, compile_blocks, recompute_activations, shard
+from engine.settings import StudentConfig, TrainConfig
+
+
+class NLLHead(nn.Module):
+    """The language model's head, which returns the loss in place of logits."""
+
+    def __init__(self, head: nn.Linear) -> None:
+        super().__init__()
+        assert head.bias is None, "a head with a bias"
+        self.weight = head.weight  # [V, D]; the very parameter, so tied weights stay tied
+
+    def forward(
+        self, hidden_SD: Tensor, targets_S: Tensor, weights_S: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(loss, nll_S) of supervised positions, see loss.py."""
+        return masked_nll(hidden_SD, self.weight, targets_S, weights_S)
 
 
 class Student(nn.Module):
@@ -34,12 +49,19 @@ class Student(nn.Module):
 
     def __init__(self, causal_lm: PreTrainedModel) -> None:
         super().__init__()
+        causal_lm.lm_head = NLLHead(causal_lm.lm_head)
         self.causal_lm = causal_lm
 
     @property
     def blocks(self) -> nn.ModuleList:
         """The transformer blocks: the unit of sharding, recomputation and compilation."""
         return self.causal_lm.model.layers
+
+    @property
+    def parts(self) -> list[nn.Module]:
+        """What is gathered as one: each block and, unless they are tied, embedding and head. The rest is small."""
+        ends = [self.causal_lm.get_input_embeddings(), self.causal_lm.lm_head]
+        return [*self.blocks, *([] if self.causal_lm.config.tie_word_embeddings else ends)]
 
     def forward(self, pack: Pack) -> tuple[Tensor, Tensor]:
         """(loss, nll_S) of one row: the weighted sum of its targets' NLL, and each target's own, detached."""
@@ -52,8 +74,7 @@ class Student(nn.Module):
         ).last_hidden_state
         # Only supervised positions reach the head: most of a row is prompt, student answer and critique.
         hidden_SD = hidden_1TD[0, pack.supervised_S]
-        head_VD = self.causal_lm.lm_head.weight
-        return masked_nll(hidden_SD, head_VD, pack.targets_S, pack.weights_S)
+        return self.causal_lm.lm_head(hidden_SD, pack.targets_S, pack.weights_S)
 
 
 def fetch_folder(student: StudentConfig) -> Path:
@@ -91,15 +112,25 @@ def load_tokenizer(student: StudentConfig, folder: Path) -> PreTrainedTokenizerB
     return tokenizer
 
 
-def build_student(folder: Path) -> tuple[Student, PretrainedConfig]:
-    """The model on the meta device, in fp32: shapes without memory. Returns it with the folder's own config."""
-    config = AutoConfig.from_pretrained(folder)
+def build_student(config: PretrainedConfig) -> Student:
+    """The model on the meta device, in fp32: shapes without memory."""
     with torch.device("meta"):
         # deepcopy: from_config writes the attention implementation into the config it is given
         causal_lm = AutoModelForCausalLM.from_config(
             copy.deepcopy(config), attn_implementation=IMPLEMENTATION, dtype=torch.float32
         )
-    return Student(causal_lm.train()), config
+    return Student(causal_lm.train())
+
+
+def shard_student(model_config: PretrainedConfig, config: TrainConfig, world: World) -> Student:
+    """The student as this rank trains it: its shards in memory, contents undefined. Collective."""
+    student = build_student(model_config)
+    recompute_activations(student.blocks, config.activation_checkpointing)
+    if config.compile:
+        compile_blocks(student.blocks)
+    shard(student, student.parts, world, config.precision, config.cpu_offload)
+    materialise(student, torch.device("cpu") if config.cpu_offload else world.device)
+    return student
 
 
 def materialise(student: Student, device: torch.device) -> None:

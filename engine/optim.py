@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from engine.settings import Schedule
+from engine.settings import TrainConfig
 
 
 def make_optimizer(
@@ -27,17 +27,16 @@ def make_optimizer(
     return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
-def learning_rate_at(
-    step: int, num_steps: int, peak: float, warmup_ratio: float, schedule: Schedule
-) -> float:
+def learning_rate_at(step: int, num_steps: int, config: TrainConfig) -> float:
     """The rate of step 0 … num_steps - 1: up to the peak in a line, then down to zero just after the last step."""
-    num_warmup = math.ceil(warmup_ratio * num_steps)
+    peak = config.learning_rate
+    num_warmup = math.ceil(config.warmup_ratio * num_steps)
     if step < num_warmup:
         return peak * (step + 1) / num_warmup
     progress = (step - num_warmup) / max(1, num_steps - num_warmup)
-    if schedule == "cosine":
+    if config.schedule == "cosine":
         return peak * 0.5 * (1 + math.cos(math.pi * progress))
-    if schedule == "linear":
+    if config.schedule == "linear":
         return peak * (1 - progress)
     return peak
 

@@ -45,9 +45,12 @@ class StepPlan:
         return sum(real for real, _ in rounds) / max(1, sum(room for _, room in rounds))
 
 
-def num_steps(num_examples: int, batch_size: int, epochs: float) -> int:
+def num_steps(
+    num_examples: int, batch_size: int, epochs: float, max_steps: int | None = None
+) -> int:
     """Optimizer steps of a run; the last one holds what is left when batches do not come out even."""
-    return -(-round(num_examples * epochs) // batch_size)
+    steps = -(-round(num_examples * epochs) // batch_size)
+    return steps if max_steps is None else min(steps, max_steps)
 
 
 def examples_of_step(

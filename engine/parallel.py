@@ -10,7 +10,7 @@ the step's global weight, so the sum is exactly the gradient one process would h
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +56,11 @@ class World:
         if self.size > 1:
             dist.all_reduce(values)
         return values
+
+    def say(self, text: str) -> None:
+        """Prints on rank 0."""
+        if self.is_main:
+            print(text, flush=True)
 
     def barrier(self) -> None:
         """Returns when every rank is here."""
@@ -144,14 +149,15 @@ def compile_blocks(blocks: nn.ModuleList) -> None:
 
 def shard(
     model: nn.Module,
-    blocks: nn.ModuleList,
+    parts: Sequence[nn.Module],
     world: World,
     precision: Precision,
     cpu_offload: bool = False,
 ) -> None:
-    """Splits every parameter over the ranks: a group for each block, one for the rest (embedding, norm, head).
+    """Splits every parameter over the ranks: a group for each part, one for the rest of the model.
 
-    Tied weights must share a group, which the rest is. The model may still be on the meta device.
+    Weights of a group are gathered together, when its module runs; tied weights must share one. The model may still be
+    on the meta device.
     """
     num_shards = world.mesh.size(-1)
 
@@ -167,9 +173,10 @@ def shard(
         "offload_policy": CPUOffloadPolicy(pin_memory=on_gpu) if cpu_offload else OffloadPolicy(),
     }
     compute, exact = COMPUTE_DTYPE[precision], torch.float32
-    for block in blocks:
-        # Gradients are reduced in fp32; a block's activations stay in the compute dtype.
-        fully_shard(block, mp_policy=MixedPrecisionPolicy(compute, exact), **common)
+    for part in parts:
+        # Gradients are reduced in fp32; activations stay in the compute dtype, the targets' weights in theirs.
+        policy = MixedPrecisionPolicy(compute, exact, cast_forward_inputs=False)
+        fully_shard(part, mp_policy=policy, **common)
     fully_shard(model, mp_policy=MixedPrecisionPolicy(compute, exact, output_dtype=exact), **common)
     for module in model.modules():
         if isinstance(module, FSDPModule):

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,50 +18,25 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
+from transformers import AutoConfig
 
 from engine.attempt import claim_folder, described, finish, finished, training_file
 from engine.checkpoint import load_newest, save_checkpoint
-from engine.config import ConfigError, read_config
+from engine.command import exit_code_of, leave
+from engine.config import read_config
 from engine.examples import Example, load_examples
 from engine.export import export
-from engine.interruption import EXIT_INTERRUPTED, Interrupted, Interruption
+from engine.interruption import Interrupted, Interruption
 from engine.metrics import MetricsLog, measure_step
-from engine.model import (
-    Student,
-    build_student,
-    fetch_folder,
-    load_tokenizer,
-    materialise,
-)
-from engine.optim import (
-    clip_gradients,
-    learning_rate_at,
-    make_optimizer,
-    set_learning_rate,
-)
-from engine.packing import (
-    FixedShape,
-    Pack,
-    examples_of_step,
-    make_packs,
-    num_steps,
-    plan_step,
-)
-from engine.parallel import (
-    World,
-    compile_blocks,
-    recompute_activations,
-    shard,
-    start_world,
-)
+from engine.model import Student, fetch_folder, load_tokenizer, shard_student
+from engine.optim import clip_gradients, learning_rate_at, make_optimizer, set_learning_rate
+from engine.packing import FixedShape, Pack, examples_of_step, make_packs, num_steps, plan_step
+from engine.parallel import World, start_world
 from engine.settings import RunConfig, StudentConfig, TrainConfig
 from engine.weights import load_weights
 
 OTHER_SECTIONS = ("teacher", "data", "generate", "evaluate", "pipeline")
 """Sections of a whole-pipeline file that the engine leaves to the rooms they belong to."""
-
-ALONE_AFTER_SECONDS = 5.0
-"""How long another rank waits for rank 0 to report the same error."""
 
 
 def train(
@@ -77,10 +50,10 @@ def train(
     data = training_file(config.data, run.folder)
     folder = run.folder / "train" / config.objective
     description = described({"run": run, "student": student, "train": config}, source, data)
-    if finished(folder, description) and not overwrite:
-        say(f"{folder}: training is finished, nothing left to do")
-        return folder / "export"
     with start_world(config.shard_size) as world:
+        if finished(folder, description) and not overwrite:
+            world.say(f"{folder}: training is finished, nothing left to do")
+            return folder / "export"
         claim_folder(folder, description, overwrite, world)
         tokenizer = load_tokenizer(student, source)
         loaded = load_examples(
@@ -92,21 +65,16 @@ def train(
             config.too_long,
             config.no_target,
         )
-        model, model_config = build_student(source)
-        recompute_activations(model.blocks, config.activation_checkpointing)
-        if config.compile:
-            compile_blocks(model.blocks)
-        shard(model, model.blocks, world, config.precision, config.cpu_offload)
-        materialise(model, torch.device("cpu") if config.cpu_offload else world.device)
+        model = shard_student(AutoConfig.from_pretrained(source), config, world)
         optimizer = make_optimizer(model, config.learning_rate, config.weight_decay)
         first_step = load_newest(folder / "checkpoints", model, optimizer, world)
         if first_step == 0:
             load_weights(model, source)
-        say(f"{config.objective}: {loaded.summary()}", world)
+        world.say(f"{config.objective}: {loaded.summary()}")
         run_steps(
             Job(folder, config, run.seed, loaded.examples, model, optimizer, world), first_step
         )
-        export(model, model_config, tokenizer, source, folder / "export", world)
+        export(model, tokenizer, source, folder / "export", world)
         finish(folder, loaded.counts(), world)
     return folder / "export"
 
@@ -136,7 +104,7 @@ def run_steps(job: Job, first_step: int) -> None:
     """
     config, world = job.config, job.world
     lengths = [len(example) for example in job.examples]
-    total = steps_of_run(len(lengths), config)
+    total = num_steps(len(lengths), config.batch_size, config.epochs, config.max_steps)
     # Compiled CUDA kernels are made for one shape; on a CPU padding costs more than it saves.
     pads = config.compile and world.device.type == "cuda"
     fixed = FixedShape(config.row_tokens, config.batch_size + 1) if pads else None
@@ -151,7 +119,7 @@ def run_steps(job: Job, first_step: int) -> None:
             torch.manual_seed(job.seed * 1_000_003 + step)  # a model with dropout resumes exactly
             batch = examples_of_step(len(lengths), config.batch_size, config.epochs, job.seed, step)
             plan = plan_step(batch, lengths, world.size, config.row_tokens)
-            set_learning_rate(job.optimizer, rate := rate_of_step(step, total, config))
+            set_learning_rate(job.optimizer, rate := learning_rate_at(step, total, config))
             rows, reduction = plan.rows[world.rank], config.loss_reduction
             packs = make_packs(rows, plan.examples, job.examples, reduction, fixed)
             done = train_step(
@@ -227,26 +195,8 @@ def stop_at(job: Job, step: int, outcome: StepOutcome, examples: Sequence[Exampl
     )
 
 
-def rate_of_step(step: int, total: int, config: TrainConfig) -> float:
-    """The learning rate the settings give this step."""
-    return learning_rate_at(step, total, config.learning_rate, config.warmup_ratio, config.schedule)
-
-
-def steps_of_run(num_examples: int, config: TrainConfig) -> int:
-    """Optimizer steps the settings ask for."""
-    steps = num_steps(num_examples, config.batch_size, config.epochs)
-    return min(steps, config.max_steps) if config.max_steps is not None else steps
-
-
-def say(text: str, world: World | None = None) -> None:
-    """Prints on rank 0."""
-    rank = world.rank if world else int(os.environ.get("RANK", "0"))
-    if rank == 0:
-        print(text, flush=True)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 0 done, 2 something the user can mend, 75 told to stop."""
+    """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m engine.train", description=__doc__)
     parser.add_argument("config", type=Path, help="TOML with [run], [student] and [train]")
     parser.add_argument(
@@ -256,32 +206,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--overwrite", action="store_true", help="start anew; the old attempt is kept aside"
     )
     options = parser.parse_args(arguments)
-    sections = {"run": RunConfig, "student": StudentConfig, "train": TrainConfig}
-    try:
+
+    def work() -> None:
+        sections = {"run": RunConfig, "student": StudentConfig, "train": TrainConfig}
         settings = read_config(options.config, sections, options.overrides, OTHER_SECTIONS)
         train(settings["run"], settings["student"], settings["train"], options.overwrite)
-    except (ConfigError, ValueError) as error:
-        print_error(error)
-        return 2
-    except Interrupted as left:
-        say(str(left))
-        return EXIT_INTERRUPTED
-    return 0
 
-
-def print_error(error: Exception) -> None:
-    """One message for all ranks: torchrun ends the others when rank 0 leaves; who is still here failed alone."""
-    rank = os.environ.get("RANK", "0")
-    if rank != "0":
-        time.sleep(ALONE_AFTER_SECONDS)
-    print(
-        f"error: {error}" + ("" if rank == "0" else f" (rank {rank})"), file=sys.stderr, flush=True
-    )
+    return exit_code_of(work)
 
 
 if __name__ == "__main__":
-    exit_code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Not sys.exit: native threads of the collectives can outlive the interpreter's shutdown and abort a finished run.
-    os._exit(exit_code)
+    leave(main())
