@@ -7,16 +7,17 @@ summary.json, written last, marks the end.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch.distributed as dist
-
+from engine.agreement import from_main, gather, on_every_rank
 from engine.checkpoint import sha256
 from engine.examples import read_rows
 from engine.metrics import seconds_so_far
@@ -27,20 +28,23 @@ from engine.toml import differences, to_toml
 SETTINGS = "config.toml"
 SUMMARY = "summary.json"
 
-HARMLESS = (
-    "run.name",
-    "run.dir",
-    "student.model",  # a path may move; the hashes under [inputs] say whether its content changed
-    "train.data",
-    "train.pack_tokens",
-    "train.activation_checkpointing",
-    "train.compile",
-    "train.shard_size",
-    "train.cpu_offload",
-    "train.save_every",
-    "train.keep_checkpoints",
-)
-"""Keys that do not change the trained weights."""
+SAME_SUM = "the same sums in another order: equal up to rounding"
+HARMLESS = {
+    "run.name": "a name",
+    "run.dir": "a folder may be moved",
+    "student.model": "a path may move; the hashes under [inputs] say whether its content changed",
+    "train.data": "likewise",
+    "train.pack_tokens": SAME_SUM,
+    "train.activation_checkpointing": "recomputed values are the values",
+    "train.compile": SAME_SUM,
+    "train.shard_size": SAME_SUM,
+    "train.replicate_size": SAME_SUM,
+    "train.cpu_offload": "where the numbers live, not what they are",
+    "train.save_every": "what is kept of the run, not the run",
+    "train.keep_checkpoints": "likewise",
+    "train.async_save": "when a checkpoint is written, not what it holds",
+}
+"""Keys that do not change the trained weights, and why not. Every other key is guarded."""
 
 EDGE_BYTES = 1024 * 1024
 
@@ -115,27 +119,59 @@ def changes(folder: Path, description: Mapping[str, Any]) -> list[str]:
     return differences(old, description, HARMLESS)
 
 
-def claim_folder(
-    folder: Path, description: Mapping[str, Any], overwrite: bool, world: World
-) -> None:
-    """Makes the folder this training's own, or raises ValueError, on every rank, where it is another's."""
-    found: list[list[str]] = [[]]
-    if world.is_main:
-        if overwrite and folder.exists():
-            move_aside(folder)
-        found = [changes(folder, description)]
-    if world.size > 1:
-        dist.broadcast_object_list(found, src=0)
-    if found[0]:
-        listed = "\n".join(f"  {line}" for line in found[0])
+def require_same_on_all_ranks(description: Mapping[str, Any]) -> None:
+    """Raises ValueError, on every rank, where one was given other files or settings than rank 0. Collective.
+
+    The ranks of a step would wait for each other for ever, or add up different steps.
+    """
+    mains = from_main(lambda: description)
+    found = gather(differences(mains, description, HARMLESS))
+    other = [(rank, lines) for rank, lines in enumerate(found) if lines]
+    if other:
+        rank, lines = other[0]
+        raise ValueError(f"rank {rank} sees other inputs than rank 0: {'; '.join(lines)}")
+
+
+def claim_folder(folder: Path, description: Mapping[str, Any], overwrite: bool) -> None:
+    """Makes the folder this training's own. Raises ValueError where it is another's. For rank 0 alone."""
+    if overwrite and folder.exists():
+        move_aside(folder)
+    if lines := changes(folder, description):
+        listed = "\n".join(f"  {line}" for line in lines)
         raise ValueError(
             f"{folder} was made with other settings:\n{listed}\n"
             "use another run.name or run.dir, or --overwrite to start anew (the old attempt is kept aside)"
         )
-    if world.is_main:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_aside(folder / SETTINGS, to_toml(description))
-    world.barrier()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_aside(folder / SETTINGS, to_toml(description))
+
+
+@contextmanager
+def sole_user(folder: Path, world: World) -> Iterator[None]:
+    """Holds the folder's lock for the length of the block. Raises ValueError, on every rank, where another one has it.
+
+    The kernel lets go of it when the process ends, however it ends. A killed torchrun leaves its ranks running: without
+    the lock they and the next command would write the same files.
+    """
+    lock = folder.with_name(f"{folder.name}.lock")
+    with ExitStack() as held:
+        on_every_rank(lambda: take(lock, held) if world.is_main else None)
+        yield
+
+
+def take(lock: Path, held: ExitStack) -> None:
+    """Locks the file until `held` is closed."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    file = held.enter_context(lock.open("a"))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ValueError(
+            f"{lock}: another process is training in this folder; wait for it, or end it (ranks whose torchrun was "
+            "killed live on)"
+        ) from error
+    except OSError:
+        held.close()  # a file system without locks: then nobody is kept out
 
 
 def move_aside(folder: Path) -> Path:

@@ -5,7 +5,13 @@
 The hidden states that come in are already those of supervised positions: prompts, student answers and critiques are
 most of a row, and their logits are never computed. Logits exist one chunk at a time, never as [S, V]. The gradient of
 a chunk is known the moment its softmax is, so the forward pass computes it there and backward only scales it: each
-chunk's logits are computed once, not twice.      S supervised positions, C of a chunk, D model width, V vocabulary.
+chunk's logits are computed once, not twice.
+
+    d loss / d logits = weight · (softmax - onehot)
+
+The softmax's many small terms go through matrix products; the one-hot's few large ones are added after them, by row.
+In one product the large terms would swallow the small ones: the head's gradient is ten times as exact this way.
+S supervised positions, C of a chunk, D model width, V vocabulary.
 """
 
 from __future__ import annotations
@@ -15,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_POSITIONS = {"cpu": 256, "cuda": 2048}
+CHUNK_POSITIONS = {"cpu": 128, "cuda": 2048}
 """Positions whose logits live at a time. On a GPU every chunk reads and writes the whole fp32 sum of the head's
 gradient, so chunks are large there: 2048 × 128,256 × 4 bytes = 1 GiB for Llama-3's vocabulary."""
 
@@ -46,21 +52,26 @@ class MaskedNLL(torch.autograd.Function):
                 targets_S[rows, None],
                 weights_S[rows, None],
             )
-            # From here on one block of memory: logits, then exponentials, then the loss's gradient by logits.
-            block_CV = (hidden_CD @ head_VD.T).to(exact)
+            # From here on one block of memory: logits, then exponentials, then weighted probabilities.
+            block_CV = product(hidden_CD, head_VD.T, exact)
             largest_C1 = block_CV.amax(dim=1, keepdim=True)
             target_logit_C1 = block_CV.gather(1, target_C1) - largest_C1
             norm_C1 = block_CV.sub_(largest_C1).exp_().sum(dim=1, keepdim=True)
             nll_S[rows] = (norm_C1.log() - target_logit_C1).squeeze(1)
             if not (wants_hidden or wants_head):
                 continue
-            # d loss / d logits = weight · (softmax - onehot)
-            block_CV.mul_(weight_C1 / norm_C1).scatter_add_(1, target_C1, -weight_C1.to(exact))
-            error_CV = block_CV.to(hidden_SD.dtype)
+            softmax_CV = block_CV.mul_(weight_C1 / norm_C1).to(hidden_SD.dtype)
             if grad_hidden_SD is not None:
-                grad_hidden_SD[rows] = error_CV @ head_VD
+                onehot_CD = weight_C1 * head_VD[target_C1.squeeze(1)]
+                grad_hidden_SD[rows] = product(softmax_CV, head_VD, exact) - onehot_CD
             if grad_head_VD is not None:
-                add_product(grad_head_VD, error_CV.T, hidden_CD)
+                add_product(grad_head_VD, softmax_CV.T, hidden_CD)
+        if grad_head_VD is not None:
+            for start in range(0, len(targets_S), chunk):
+                rows = slice(start, start + chunk)
+                onehot_CD = weights_S[rows, None] * hidden_SD[rows]
+                # not index_add_, which on CUDA adds in no fixed order
+                grad_head_VD.index_put_((targets_S[rows],), -onehot_CD.to(exact), accumulate=True)
         ctx.gradients = grad_hidden_SD, grad_head_VD
         ctx.head_dtype = head_VD.dtype
         ctx.mark_non_differentiable(nll_S)
@@ -81,10 +92,19 @@ class MaskedNLL(torch.autograd.Function):
         return grad_hidden_SD, grad_head_VD, None, None, None
 
 
+def product(a_MK: Tensor, b_KN: Tensor, dtype: torch.dtype) -> Tensor:
+    """a @ b in `dtype`; on a GPU bf16 factors give fp32 without rounding to bf16 in between."""
+    if a_MK.is_cuda and a_MK.dtype != dtype:
+        return torch.mm(a_MK, b_KN, out_dtype=dtype)
+    return (a_MK @ b_KN).to(dtype)
+
+
 def add_product(sum_MN: Tensor, a_MK: Tensor, b_KN: Tensor) -> None:
     """sum += a @ b, in place and in the sum's dtype."""
     if a_MK.dtype == sum_MN.dtype:
         sum_MN.addmm_(a_MK, b_KN)
+    elif a_MK.is_cuda:
+        torch.addmm(sum_MN, a_MK, b_KN, out_dtype=sum_MN.dtype, out=sum_MN)
     else:
         sum_MN += a_MK @ b_KN
 

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,8 +69,13 @@ class MetricsLog:
         """Appends the step and moves the progress line."""
         if not self.enabled:
             return
-        self.file.write(json.dumps(asdict(metrics)) + "\n")
-        self.file.flush()
+        try:
+            self.file.write(json.dumps(asdict(metrics)) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise ValueError(
+                f"{self.file.name} could not be written: {error}; make room and run the same command to continue"
+            ) from error
         if self.bar is not None:
             self.bar.set_postfix(
                 loss=f"{metrics.loss:.4f}", tok_s=f"{metrics.tokens_per_second:,.0f}"
@@ -102,7 +108,8 @@ class MetricsLog:
             return
         if self.bar is not None:
             self.bar.close()
-        self.file.close()
+        with suppress(OSError):  # what a full disk has not taken was an error of `write` already
+            self.file.close()
 
 
 def keep_steps(path: Path, last: int) -> None:

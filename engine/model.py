@@ -22,10 +22,15 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from engine.attention import IMPLEMENTATION
+from engine.attention import IMPLEMENTATION, has_kernel
 from engine.loss import masked_nll
 from engine.packing import Pack
-from engine.parallel import World, compile_blocks, recompute_activations, shard
+from engine.parallel import (
+    COMPUTE_DTYPE,
+    World,
+    prepare_blocks,
+    shard,
+)
 from engine.settings import StudentConfig, TrainConfig
 
 
@@ -34,7 +39,6 @@ class NLLHead(nn.Module):
 
     def __init__(self, head: nn.Linear) -> None:
         super().__init__()
-        assert head.bias is None, "a head with a bias"
         self.weight = head.weight  # [V, D]; the very parameter, so tied weights stay tied
 
     def forward(
@@ -58,10 +62,13 @@ class Student(nn.Module):
         return self.causal_lm.model.layers
 
     @property
-    def parts(self) -> list[nn.Module]:
-        """What is gathered as one: each block and, unless they are tied, embedding and head. The rest is small."""
-        ends = [self.causal_lm.get_input_embeddings(), self.causal_lm.lm_head]
-        return [*self.blocks, *([] if self.causal_lm.config.tie_word_embeddings else ends)]
+    def ends(self) -> list[nn.Module]:
+        """Embedding and head, where each is gathered by itself; tied, they are in the root's group with the last norm.
+
+        Neither needs its weights in backward: the head's gradients are known from the forward pass (loss.py).
+        """
+        lm = self.causal_lm
+        return [] if lm.config.tie_word_embeddings else [lm.get_input_embeddings(), lm.lm_head]
 
     def forward(self, pack: Pack) -> tuple[Tensor, Tensor]:
         """(loss, nll_S) of one row: the weighted sum of its targets' NLL, and each target's own, detached."""
@@ -119,16 +126,45 @@ def build_student(config: PretrainedConfig) -> Student:
         causal_lm = AutoModelForCausalLM.from_config(
             copy.deepcopy(config), attn_implementation=IMPLEMENTATION, dtype=torch.float32
         )
+    require_known_arithmetic(causal_lm)
     return Student(causal_lm.train())
+
+
+NOT_COMPUTED = (
+    "attention_dropout",
+    "attn_logit_softcapping",
+    "final_logit_softcapping",
+    "logit_scale",
+    "logits_scaling",
+)
+"""Config keys of other families that change attention or logits in ways that attention.py and loss.py leave out."""
+
+
+def require_known_arithmetic(causal_lm: PreTrainedModel) -> None:
+    """Raises ValueError for a model that would be trained as something else than it is, without a word."""
+    name = type(causal_lm).__name__
+    head = getattr(causal_lm, "lm_head", None)
+    blocks = getattr(getattr(causal_lm, "model", None), "layers", [None])
+    if head is None or head.bias is not None or not all(hasattr(b, "self_attn") for b in blocks):
+        raise ValueError(
+            f"student.model: {name} is not built like Llama (model.layers, self_attn, lm_head without bias); "
+            "train a student of the Llama, Qwen2, OLMo-2 or Mixtral kind"
+        )
+    for key in NOT_COMPUTED:
+        if (value := getattr(causal_lm.config, key, None)) not in (None, 0, 1):
+            raise ValueError(
+                f"student.model: {key} = {value} in config.json is not supported; "
+                "it would be ignored, and another model trained than the one that is used"
+            )
 
 
 def shard_student(model_config: PretrainedConfig, config: TrainConfig, world: World) -> Student:
     """The student as this rank trains it: its shards in memory, contents undefined. Collective."""
     student = build_student(model_config)
-    recompute_activations(student.blocks, config.activation_checkpointing)
-    if config.compile:
-        compile_blocks(student.blocks)
-    shard(student, student.parts, world, config.precision, config.cpu_offload)
+    on_cuda, head_width = world.device.type == "cuda", student.blocks[0].self_attn.head_dim
+    one_graph = has_kernel(on_cuda, COMPUTE_DTYPE[config.precision], head_width)
+    prepare_blocks(student.blocks, config.activation_checkpointing, config.compile, one_graph)
+    shard(student, student.blocks, student.ends, world, config.precision, config.cpu_offload)
     materialise(student, torch.device("cpu") if config.cpu_offload else world.device)
     return student
 

@@ -3,61 +3,55 @@
     lengths, seed, step, world size  →  StepPlan (rows of example indices, one list a rank)  →  Pack
 
 A step is a fixed set of `batch_size` examples, the next ones of a permutation that depends on the seed alone; the plan
-then only spreads them over rows and ranks. Attention stops at document borders and positions restart there, so the
-plan changes speed and nothing else. It is a pure function: every rank computes all of it and takes its own rows,
-without communication. All ranks get equally many rows, because FSDP's collectives must match or the ranks wait
-for each other for ever.          Shapes: T tokens in a row, N documents in it, S supervised positions.
+(balance.py) then only spreads them over rows and ranks. Attention stops at document borders and positions restart
+there, so the plan changes speed and nothing else.
+Shapes: T tokens in a row, N documents in it, S supervised positions.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 import torch
 
+from engine.balance import FixedShape, StepPlan, plan_step
 from engine.examples import Example
 
-QUADRATIC_TOKENS = 16_384
-"""Length at which a document's attention costs as much as its matrix products: its work is `len + len²/this`."""
-
-
-@dataclass(frozen=True)
-class StepPlan:
-    """`rows[rank][i]` holds the example indices of that rank's i-th row; a row may be empty, counts are equal."""
-
-    rows: tuple[tuple[tuple[int, ...], ...], ...]
-
-    @property
-    def examples(self) -> list[int]:
-        """All examples of the step, on all ranks."""
-        return [index for rank in self.rows for row in rank for index in row]
-
-    def efficiency(self, lengths: Sequence[int]) -> float:
-        """Real tokens over the tokens there was time for: every rank waits for the longest row of each round."""
-        per_round = zip(
-            *([sum(lengths[i] for i in row) for row in rank] for rank in self.rows), strict=True
-        )
-        rounds = [(sum(tokens), max(tokens) * len(self.rows)) for tokens in per_round]
-        return sum(real for real, _ in rounds) / max(1, sum(room for _, room in rounds))
+__all__ = [
+    "FixedShape",
+    "Pack",
+    "StepPlan",
+    "epoch_order",
+    "examples_of_step",
+    "make_pack",
+    "make_packs",
+    "num_steps",
+    "plan_step",
+    "target_weights",
+]
 
 
 def num_steps(
     num_examples: int, batch_size: int, epochs: float, max_steps: int | None = None
 ) -> int:
     """Optimizer steps of a run; the last one holds what is left when batches do not come out even."""
-    steps = -(-round(num_examples * epochs) // batch_size)
+    steps = -(-num_shown(num_examples, epochs) // batch_size)
     return steps if max_steps is None else min(steps, max_steps)
+
+
+def num_shown(num_examples: int, epochs: float) -> int:
+    """Examples shown in all, repetitions counted; a small fraction of an epoch still shows one."""
+    return max(1, round(num_examples * epochs))
 
 
 def examples_of_step(
     num_examples: int, batch_size: int, epochs: float, seed: int, step: int
 ) -> list[int]:
     """Examples of step 0, 1, …: slices of one endless stream of permutations, so an epoch's end is no special case."""
-    last = min((step + 1) * batch_size, round(num_examples * epochs))
+    last = min((step + 1) * batch_size, num_shown(num_examples, epochs))
     return [
         int(epoch_order(num_examples, seed, position // num_examples)[position % num_examples])
         for position in range(step * batch_size, last)
@@ -68,53 +62,6 @@ def examples_of_step(
 def epoch_order(num_examples: int, seed: int, epoch: int) -> np.ndarray:
     """The permutation of one epoch, int64 [num_examples]; a function of seed and epoch alone."""
     return np.random.default_rng([seed, epoch]).permutation(num_examples)
-
-
-def plan_step(
-    examples: Sequence[int], lengths: Sequence[int], world_size: int, row_tokens: int
-) -> StepPlan:
-    """Longest first, each to the row with the least work that has room (longest-processing-time scheduling).
-
-    Rows are shared out evenly, so work balanced over rows is balanced over ranks, and round by round.
-    Raises ValueError where an example is longer than a row.
-    """
-    longest = max((lengths[i] for i in examples), default=0)
-    if longest > row_tokens:
-        raise ValueError(
-            f"an example of {longest} tokens does not fit train.pack_tokens = {row_tokens}"
-        )
-    by_work = sorted(examples, key=lambda i: (-lengths[i], i))
-    rounds = max(1, -(-sum(lengths[i] for i in examples) // (row_tokens * world_size)))
-    while (rows := spread(by_work, lengths, rounds * world_size, row_tokens)) is None:
-        rounds += 1
-    rows.sort(key=lambda row: -sum(work(lengths[i]) for i in row))
-    # Rows of like weight run in the same round: rank r takes rows r, r + world_size, …
-    return StepPlan(tuple(tuple(map(tuple, rows[rank::world_size])) for rank in range(world_size)))
-
-
-def spread(
-    by_work: Sequence[int], lengths: Sequence[int], num_rows: int, row_tokens: int
-) -> list[list[int]] | None:
-    """The examples over `num_rows` rows, or None where that many rows do not hold them this way."""
-    rows: list[list[int]] = [[] for _ in range(num_rows)]
-    lightest = [(0.0, row, 0) for row in range(num_rows)]  # work, row, tokens
-    for index in by_work:
-        passed_over = []
-        while lightest and lightest[0][2] + lengths[index] > row_tokens:
-            passed_over.append(heapq.heappop(lightest))
-        if not lightest:
-            return None
-        cost, row, tokens = heapq.heappop(lightest)
-        rows[row].append(index)
-        heapq.heappush(lightest, (cost + work(lengths[index]), row, tokens + lengths[index]))
-        for entry in passed_over:
-            heapq.heappush(lightest, entry)
-    return rows
-
-
-def work(length: int) -> float:
-    """Relative cost of a document: linear in its tokens plus the quadratic cost of its attention."""
-    return length + length * length / QUADRATIC_TOKENS
 
 
 @dataclass(frozen=True)
@@ -139,19 +86,11 @@ class Pack:
 
     def to(self, device: torch.device) -> Pack:
         """The same row on another device; copied once a row, so that no layer waits for the host."""
-        moved = {
-            name: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-            for name, value in vars(self).items()
-        }
-        return Pack(**moved)
-
-
-@dataclass(frozen=True)
-class FixedShape:
-    """Shapes that all rows are padded to, so that compiled blocks are compiled once."""
-
-    tokens: int
-    documents: int
+        tensors = {name: x for name, x in vars(self).items() if isinstance(x, torch.Tensor)}
+        if device.type == "cuda":  # a copy from memory that is not pinned would make the host wait
+            tensors = {name: x if x.is_cuda else x.pin_memory() for name, x in tensors.items()}
+        moved = {name: x.to(device, non_blocking=True) for name, x in tensors.items()}
+        return replace(self, **moved)
 
 
 def make_pack(

@@ -16,6 +16,9 @@ Schedule = Literal["cosine", "linear", "constant"]
 Precision = Literal["fp32", "bf16"]
 ActivationCheckpointing = Literal["none", "selective", "full"]
 
+OTHER_SECTIONS = ("teacher", "data", "generate", "evaluate", "pipeline")
+"""Sections of a whole-pipeline file that the engine leaves to the rooms they belong to."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -85,9 +88,11 @@ class TrainConfig:
     precision: Precision = "bf16"
     """Compute dtype; weights, gradients and moments are fp32 in any case."""
     activation_checkpointing: ActivationCheckpointing = "none"
-    """Recompute nothing in backward, the blocks' MLPs, or whole blocks. Changes memory and speed, not the result."""
+    """Recompute in backward nothing, all but attention, or whole blocks. Changes memory and speed, not the result."""
     shard_size: int | None = None
     """Ranks that share one copy of weights and moments; unset, all. Fewer: copies are kept in step (HSDP)."""
+    replicate_size: int | None = None
+    """Copies of weights and moments; unset, the number of ranks divided by `shard_size`."""
     cpu_offload: bool = False
     """Keep weights, gradients and moments in host memory, and take the optimizer step there."""
     compile: bool = False
@@ -96,12 +101,14 @@ class TrainConfig:
     """Steps between checkpoints; the last step always leaves one."""
     keep_checkpoints: int = 2
     """The newest so many are kept."""
+    async_save: bool = False
+    """Write checkpoints in the background, from a copy in host memory: 12 bytes a parameter, over all ranks."""
 
     def __post_init__(self) -> None:
         for key in ("batch_size", "max_length", "save_every", "keep_checkpoints", "epochs"):
             if getattr(self, key) <= 0:
                 raise ValueError(f"train.{key} must be positive, got {getattr(self, key)}")
-        for key in ("max_steps", "shard_size", "pack_tokens"):
+        for key in ("max_steps", "shard_size", "replicate_size", "pack_tokens"):
             value = getattr(self, key)
             if value is not None and value <= 0:
                 raise ValueError(f"train.{key} must be positive, got {value}")

@@ -20,23 +20,31 @@ from typing import NoReturn
 import torch
 from transformers import AutoConfig
 
-from engine.attempt import claim_folder, described, finish, finished, training_file
-from engine.checkpoint import load_newest, save_checkpoint
-from engine.command import exit_code_of, leave
+from engine.agreement import from_main, on_every_rank
+from engine.attempt import (
+    claim_folder,
+    described,
+    finish,
+    finished,
+    require_same_on_all_ranks,
+    sole_user,
+    training_file,
+)
+from engine.checkpoint import load_newest
+from engine.command import NotFinite, exit_code_of, leave
 from engine.config import read_config
 from engine.examples import Example, load_examples
 from engine.export import export
 from engine.interruption import Interrupted, Interruption
 from engine.metrics import MetricsLog, measure_step
 from engine.model import Student, fetch_folder, load_tokenizer, shard_student
+from engine.model_card import Trained
 from engine.optim import clip_gradients, learning_rate_at, make_optimizer, set_learning_rate
 from engine.packing import FixedShape, Pack, examples_of_step, make_packs, num_steps, plan_step
-from engine.parallel import World, start_world
-from engine.settings import RunConfig, StudentConfig, TrainConfig
+from engine.parallel import World, require_precision, start_world
+from engine.saving import Saver
+from engine.settings import OTHER_SECTIONS, RunConfig, StudentConfig, TrainConfig
 from engine.weights import load_weights
-
-OTHER_SECTIONS = ("teacher", "data", "generate", "evaluate", "pipeline")
-"""Sections of a whole-pipeline file that the engine leaves to the rooms they belong to."""
 
 
 def train(
@@ -44,39 +52,56 @@ def train(
 ) -> Path:
     """Trains, or continues to train, and returns the export folder. A finished run returns at once, saying so.
 
-    Raises ValueError for whatever a user can mend: data, model folder, or a run folder made with other settings.
+    Raises ValueError, on every rank, for whatever a user can mend: data, model folder, or a run folder made with other
+    settings; Interrupted, after a checkpoint, where a signal asked to leave.
     """
-    source = fetch_folder(student)
-    data = training_file(config.data, run.folder)
     folder = run.folder / "train" / config.objective
-    description = described({"run": run, "student": student, "train": config}, source, data)
-    with start_world(config.shard_size) as world:
-        if finished(folder, description) and not overwrite:
+    with (
+        start_world(config.shard_size, config.replicate_size) as world,
+        Interruption() as interruption,
+    ):
+        on_every_rank(lambda: require_precision(config.precision, world.device))
+        source = on_every_rank(lambda: fetch_folder(student))
+        data = on_every_rank(lambda: training_file(config.data, run.folder))
+        settings = {"run": run, "student": student, "train": config}
+        description = on_every_rank(lambda: described(settings, source, data))
+        require_same_on_all_ranks(description)
+        if from_main(lambda: finished(folder, description)) and not overwrite:
             world.say(f"{folder}: training is finished, nothing left to do")
             return folder / "export"
-        claim_folder(folder, description, overwrite, world)
-        tokenizer = load_tokenizer(student, source)
-        loaded = load_examples(
-            data,
-            tokenizer,
-            config.objective,
-            config.layout,
-            config.max_length,
-            config.too_long,
-            config.no_target,
-        )
-        model = shard_student(AutoConfig.from_pretrained(source), config, world)
-        optimizer = make_optimizer(model, config.learning_rate, config.weight_decay)
-        first_step = load_newest(folder / "checkpoints", model, optimizer, world)
-        if first_step == 0:
-            load_weights(model, source)
-        world.say(f"{config.objective}: {loaded.summary()}")
-        run_steps(
-            Job(folder, config, run.seed, loaded.examples, model, optimizer, world), first_step
-        )
-        export(model, tokenizer, source, folder / "export", world)
-        finish(folder, loaded.counts(), world)
+        with sole_user(folder, world):
+            from_main(lambda: claim_folder(folder, description, overwrite))
+            train_and_export(folder, run.seed, student, config, source, data, world, interruption)
     return folder / "export"
+
+
+def train_and_export(
+    folder: Path,
+    seed: int,
+    student: StudentConfig,
+    config: TrainConfig,
+    source: Path,
+    data: Path,
+    world: World,
+    interruption: Interruption,
+) -> None:
+    """The training in a folder that is its own, from its newest checkpoint or the student's files to the export."""
+    tokenizer = on_every_rank(lambda: load_tokenizer(student, source))
+    task = (config.objective, config.layout, config.max_length, config.too_long, config.no_target)
+    loaded = on_every_rank(lambda: load_examples(data, tokenizer, *task))
+    model_config = on_every_rank(lambda: AutoConfig.from_pretrained(source))
+    model = shard_student(model_config, config, world)
+    optimizer = make_optimizer(model, config.learning_rate, config.weight_decay)
+    first_step = load_newest(folder / "checkpoints", model, optimizer, world)
+    if first_step == 0:
+        on_every_rank(lambda: load_weights(model, source))
+    world.say(f"{config.objective}: {loaded.summary()}")
+    with Saver(model, optimizer, world, config.keep_checkpoints, config.async_save) as saver:
+        job = Job(folder, config, seed, loaded.examples, model, optimizer, world, saver)
+        run_steps(job, first_step, interruption)
+    trained = Trained(folder, student, loaded.counts(), world.size, world.device.type)
+    export(model, tokenizer, source, trained, folder / "export", world)
+    on_every_rank(lambda: finish(folder, loaded.counts(), world))
 
 
 @dataclass(frozen=True)
@@ -90,17 +115,13 @@ class Job:
     model: Student
     optimizer: torch.optim.Optimizer
     world: World
-
-    def save(self, folder: Path, step: int) -> None:
-        """A checkpoint after `step` steps. Collective."""
-        keep = self.config.keep_checkpoints
-        save_checkpoint(folder, step, self.model, self.optimizer, self.world, keep)
+    saver: Saver
 
 
-def run_steps(job: Job, first_step: int) -> None:
+def run_steps(job: Job, first_step: int, interruption: Interruption) -> None:
     """All optimizer steps from `first_step` on, with a checkpoint every `save_every`.
 
-    Raises Interrupted, after a checkpoint, where a signal asked to leave; ValueError where the loss is not finite.
+    Raises Interrupted, after a checkpoint, where a signal asked to leave; NotFinite where loss or gradient is not.
     """
     config, world = job.config, job.world
     lengths = [len(example) for example in job.examples]
@@ -108,12 +129,8 @@ def run_steps(job: Job, first_step: int) -> None:
     # Compiled CUDA kernels are made for one shape; on a CPU padding costs more than it saves.
     pads = config.compile and world.device.type == "cuda"
     fixed = FixedShape(config.row_tokens, config.batch_size + 1) if pads else None
-    checkpoints = job.folder / "checkpoints"
     metrics = job.folder / "metrics.jsonl"
-    with (
-        MetricsLog(metrics, first_step, total, world.is_main, config.objective) as log,
-        Interruption() as interruption,
-    ):
+    with MetricsLog(metrics, first_step, total, world.is_main, config.objective) as log:
         for step in range(first_step, total):
             started = time.perf_counter()
             torch.manual_seed(job.seed * 1_000_003 + step)  # a model with dropout resumes exactly
@@ -133,8 +150,9 @@ def run_steps(job: Job, first_step: int) -> None:
             figures = (done.loss, rate, done.grad_norm, efficiency, seconds)
             log.write(measure_step(step + 1, *figures, of_step, job.model, world))
             if done.leaves or (step + 1) % config.save_every == 0 or step + 1 == total:
-                job.save(checkpoints, step + 1)
+                job.saver.save(job.folder / "checkpoints", step + 1)
             if done.leaves and step + 1 < total:
+                job.saver.wait()
                 raise Interrupted(
                     f"{config.objective}: told to stop, left after step {step + 1} of {total} with a checkpoint; "
                     "run the same command to continue"
@@ -175,7 +193,7 @@ def train_step(
         row_loss.backward()  # fsdp reduce-scatters every row's gradients, so that they stay sharded
         loss += row_loss.detach()
     grad_norm = clip_gradients(model, config.max_grad_norm)
-    sums = world.sum(torch.stack([loss, loss.new_tensor(float(wants_to_leave))]))
+    sums = world.sum(torch.stack([loss, torch.full_like(loss, float(wants_to_leave))]))
     loss_sum, leave_votes, norm = torch.stack(
         [*sums, grad_norm.to(world.device)]
     ).tolist()  # the step's one host sync
@@ -188,8 +206,9 @@ def train_step(
 
 def stop_at(job: Job, step: int, outcome: StepOutcome, examples: Sequence[Example]) -> NoReturn:
     """Ends a run whose loss or gradient is not finite, with the state before the step kept to look at."""
-    job.save(job.folder / "non-finite", step)
-    raise ValueError(
+    job.saver.save(job.folder / "non-finite", step)
+    job.saver.wait()
+    raise NotFinite(
         f"step {step + 1}: loss {outcome.loss}, gradient norm {outcome.grad_norm}; the weights were not changed by it "
         f"and lie in {job.folder / 'non-finite'}. Its examples: {', '.join(e.id for e in examples)}"
     )

@@ -3,19 +3,18 @@
 Most parameters are one stored tensor of the same name. The experts of a mixture are not: in memory all experts of a
 block are one [E, 2F, D] and one [E, D, F] tensor, on disk there are three matrices an expert. A parameter is therefore
 described as tiles, each a stored tensor and the rectangle it covers; loading copies the intersection of tile and shard,
-export cuts the same tiles out again.          E experts, F their inner width, D model width.
+export (weight_files.py) puts the same tiles together again.          E experts, F their inner width, D model width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
@@ -99,9 +98,14 @@ def load_weights(student: Student, folder: Path) -> None:
 
 
 def names_in(file: Path) -> list[str]:
-    """Names in a safetensors file; reads its header only."""
-    with safe_open(file, framework="pt") as tensors:
-        return list(tensors.keys())
+    """Names in a safetensors file; reads its header only, which also says how long the file must be."""
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            return list(tensors.keys())
+    except SafetensorError as error:
+        raise ValueError(
+            f"student.model: {file} is damaged or was not copied to its end ({error}); fetch it again"
+        ) from error
 
 
 def check_names(student: Student, found: set[str], folder: Path) -> None:
@@ -137,17 +141,24 @@ def fill(parameter: nn.Parameter, tile: Tile, stored: Any, file: Path) -> None:
         raise ValueError(
             f"{file}: tensor {tile.stored} has shape {list(shape)}, config.json says {wanted}"
         )
+    if (common := overlap(parameter, tile)) is None:
+        return
+    mine, source = common
+    mine.copy_(stored[source[-len(shape) :]].reshape(mine.shape))
+
+
+def overlap(parameter: nn.Parameter, tile: Tile) -> tuple[Tensor, tuple[slice, ...]] | None:
+    """The part of this rank's shard that lies in a tile (a view), and where in the tile it lies; None for nothing."""
     shard, offset = local_shard(parameter)
-    overlap = [
+    bounds = [
         (max(at, mine), min(at + length, mine + owned))
         for at, length, mine, owned in zip(tile.start, tile.shape, offset, shard.shape, strict=True)
     ]
-    if any(start >= end for start, end in overlap):
-        return
-    source = tuple(slice(s - at, e - at) for (s, e), at in zip(overlap, tile.start, strict=True))
-    target = tuple(slice(s - at, e - at) for (s, e), at in zip(overlap, offset, strict=True))
-    part = shard[target]
-    part.copy_(stored[source[-len(shape) :]].reshape(part.shape))
+    if any(start >= end for start, end in bounds):
+        return None
+    in_shard = tuple(slice(s - at, e - at) for (s, e), at in zip(bounds, offset, strict=True))
+    in_tile = tuple(slice(s - at, e - at) for (s, e), at in zip(bounds, tile.start, strict=True))
+    return shard[in_shard], in_tile
 
 
 def local_shard(parameter: nn.Parameter) -> tuple[Tensor, tuple[int, ...]]:
@@ -158,14 +169,3 @@ def local_shard(parameter: nn.Parameter) -> tuple[Tensor, tuple[int, ...]]:
         parameter.shape, parameter.device_mesh, parameter.placements
     )
     return parameter.to_local(), offset
-
-
-def stored_tensors(
-    name: str, weight: Tensor, config: PretrainedConfig
-) -> Iterator[tuple[str, Tensor]]:
-    """A whole parameter cut into the tensors its family stores, for export."""
-    for tile in tiles(name, tuple(weight.shape), config):
-        region = tuple(slice(s, s + n) for s, n in zip(tile.start, tile.shape, strict=True))
-        part = weight[region]
-        is_expert = part.ndim == 3
-        yield tile.stored, part.squeeze(0) if is_expert else part

@@ -9,16 +9,11 @@ inputs: the allocator's peak on a GPU, the process's resident peak on a CPU.    
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +22,7 @@ from transformers.loss.loss_utils import ForCausalLMLoss
 
 from engine.loss import masked_nll
 from engine.metrics import peak_memory
+from launch.bench_process import Figures, in_turns, reset_peak
 
 IGNORE = -100
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -95,7 +91,7 @@ def make_inputs(options: Namespace) -> tuple[Tensor, Tensor, Tensor]:
     return hidden_TD, head_VD, labels_T.to(options.device)
 
 
-def measure(name: str, options: Namespace) -> dict[str, float]:
+def measure(name: str, options: Namespace) -> Figures:
     """One variant in this process: median seconds of forward and backward after a warm-up, and the peak it adds."""
     device = torch.device(options.device)
     hidden_TD, head_VD, labels_T = make_inputs(options)
@@ -112,15 +108,6 @@ def measure(name: str, options: Namespace) -> dict[str, float]:
         "seconds": statistics.median(seconds[1:]),
         "peak_mib": (peak_memory(device) - before) / 2**20,
     }
-
-
-def reset_peak(device: torch.device) -> int:
-    """Starts a new peak, and returns the bytes in use now."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets VmHWM
-    return peak_memory(device)
 
 
 def errors(options: Namespace) -> dict[str, tuple[float, float]]:
@@ -147,34 +134,12 @@ def select_exactly(hidden_TD: Tensor, head_VD: Tensor, labels_T: Tensor) -> Tens
 def run_bench(options: Namespace) -> str:
     """All rounds, and the table."""
     names = list(variants(options.device))
-    runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
-    for number in range(options.rounds):
-        for name in names:
-            print(f"round {number + 1} of {options.rounds}: {name}", file=sys.stderr, flush=True)
-            runs[name].append(in_own_process(name, options))
+    runs = in_turns(names, options.rounds, "launch.bench_loss:measure", options)
     return table(runs, errors(options), options)
 
 
-def in_own_process(name: str, options: Namespace) -> dict[str, float]:
-    """`measure`, in a process whose peak is its own."""
-    settings = {k: v for k, v in vars(options).items() if isinstance(v, str | int | float)}
-    program = f"from launch.bench_loss import child; child({name!r}, {json.dumps(settings)!r})"
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=os.environ
-    )
-    if done.returncode:
-        raise ValueError(f"the variant {name!r} failed: {done.stderr.strip().splitlines()[-1]}")
-    result: dict[str, float] = json.loads(done.stdout)
-    return result
-
-
-def child(name: str, settings: str) -> None:
-    """What the process of one variant does."""
-    print(json.dumps(measure(name, Namespace(**json.loads(settings)))))
-
-
 def table(
-    runs: dict[str, list[dict[str, float]]],
+    runs: dict[str, list[Figures]],
     off: dict[str, tuple[float, float]],
     options: Namespace,
 ) -> str:

@@ -1,6 +1,8 @@
 """`cgd VERB`: reads the command line, calls one function, and says in words what went wrong.
 
-    arguments → the verb's function → exit code: 0 done, 2 the user's mistake, 75 told to stop, 130 interrupted
+    arguments → the verb's function → exit code
+
+Exit codes: 0 done, 2 the user's mistake, 3 the plan does not fit, 75 told to stop, 130 interrupted.
 
 Every verb imports what it needs when it is called, so that `cgd --help` never waits for torch.
 """
@@ -17,8 +19,10 @@ from typing import NoReturn
 
 from engine.interruption import EXIT_INTERRUPTED as EXIT_TOLD_TO_STOP
 from engine.interruption import Interrupted
+from launch.bench_options import add_benches
 
 EXIT_MISTAKE = 2
+EXIT_DOES_NOT_FIT = 3
 EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\
@@ -27,9 +31,13 @@ examples:
   cgd run launch/configs/smollm2-gsm8k.toml           the same on a real model and real problems
   cgd run CONFIG --set train.learning_rate=5e-6 --set run.name=faster
   cgd generate CONFIG && cgd train CONFIG && cgd evaluate CONFIG
+  cgd inspect CONFIG --world-size 8 --losses          what is trained on: mask, plan of a step, losses
   cgd report runs/quickstart
   cgd grade outputs.jsonl --out graded.jsonl          rows with `pred` and `gold`
+  cgd export CONFIG --step 300                        that checkpoint as a model folder
+  cgd plan CONFIG --world-size 8 --device H100        memory and time, without a GPU; 3 if it does not fit
   cgd bench loss --vocabulary 128256                  the loss beside its peers: time, memory, error
+  cgd bench train --model smollm2-135m                the engine beside its peers: tokens/s, memory
 
 One command, again and again: the same command on the same run folder continues where it stopped.
 On several devices: torchrun --nproc-per-node N -m engine.train CONFIG
@@ -45,8 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, interrupted)
     try:
-        options.verb(options)
-        return 0
+        return options.verb(options) or 0
     except (ValueError, OSError) as error:
         if os.environ.get("CGD_TRACEBACK"):
             raise
@@ -86,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(set=[], overwrite=False)
     for sub in (quick, whole, data):
         sub.add_argument("--overwrite", action="store_true", help=OVERWRITE)
+    add_inspect_options(add(verbs, "inspect", inspect, "show what is trained on"))
     described = add(
         verbs, "report", report, "results.json, report.md and report.html of finished runs"
     )
@@ -93,21 +101,51 @@ def parser() -> argparse.ArgumentParser:
     graded = add(verbs, "grade", grade, "match answers in a JSONL file with `pred` and `gold`")
     graded.add_argument("file", type=Path, metavar="FILE", help="JSONL; other fields pass through")
     graded.add_argument("--out", type=Path, required=True, metavar="FILE", help="the graded JSONL")
-    add_bench_options(add(verbs, "bench", bench, "speed and memory beside peers, in one run"))
+    add_plan_options(add(verbs, "plan", plan, "memory and time of a training, before paying for it"))
+    add_export_options(add(verbs, "export", export, "a checkpoint as a Hugging Face model folder"))
+    add_benches(add(verbs, "bench", bench, "speed and memory beside peers, in one run"), bench)
     return top
 
 
-def add_bench_options(sub: argparse.ArgumentParser) -> None:
-    """What is measured, and at which size."""
-    sub.add_argument("name", choices=["loss"], help="the masked NLL beside other losses")
-    sub.add_argument("--tokens", type=int, default=4096, help="positions of the row (4096)")
-    sub.add_argument("--width", type=int, default=576, help="of the model (576)")
-    sub.add_argument("--vocabulary", type=int, default=49152, help="of the head (49152)")
-    sub.add_argument("--supervised", type=float, default=0.35, help="share of positions (0.35)")
-    sub.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
-    sub.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    sub.add_argument("--rounds", type=int, default=3, help="processes per variant (3)")
-    sub.add_argument("--repeats", type=int, default=3, help="timed repetitions in each (3)")
+def add_inspect_options(sub: argparse.ArgumentParser) -> None:
+    """Which example and which step are looked at."""
+    sub.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
+    sub.add_argument("--example", metavar="ID", help="this one token by token (the first)")
+    sub.add_argument("--step", type=int, default=1, metavar="N", help="this step's plan (1)")
+    sub.add_argument("--world-size", type=int, default=1, metavar="N", help="on so many ranks (1)")
+    sub.add_argument("--losses", action="store_true", help="the student's loss on each example")
+    sub.add_argument("--json", action="store_true", help="the same as JSON")
+    sub.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SETTING)
+
+
+def add_plan_options(sub: argparse.ArgumentParser) -> None:
+    """Where it would run, and what is assumed where there are no data."""
+    sub.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file")
+    sub.add_argument("--world-size", type=int, default=1, metavar="N", help="ranks (1)")
+    sub.add_argument("--shard-size", type=int, metavar="M", help="sets train.shard_size")
+    devices = "H200, H100, A100-80, A100-40, L40S, 4090, cpu, or a size such as 40GB (H200)"
+    sub.add_argument("--device", default="H200", metavar="NAME", help=devices)
+    share = "share of the device's peak FLOP/s that is reached (0.4)"
+    sub.add_argument("--mfu", type=float, default=0.4, metavar="SHARE", help=share)
+    sub.add_argument("--examples", type=int, default=100_000, help="assumed without data (100000)")
+    length = "tokens of an example, assumed without data (train.max_length)"
+    sub.add_argument("--tokens-per-example", type=int, metavar="L", help=length)
+    targets = "share of them that is supervised, likewise (0.35)"
+    sub.add_argument("--supervised", type=float, default=0.35, metavar="SHARE", help=targets)
+    sub.add_argument("--json", action="store_true", help="print one JSON object")
+    sub.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SETTING)
+
+
+def add_export_options(sub: argparse.ArgumentParser) -> None:
+    """Which checkpoint, and where to."""
+    sub.add_argument("config", type=Path, metavar="CONFIG", help="that of the training")
+    sub.add_argument("--step", type=int, metavar="N", help="the checkpoint of this step (newest)")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="the folder (beside the checkpoints)")
+    kept = "a state kept before a step whose loss was not finite"
+    sub.add_argument("--non-finite", action="store_true", help=kept)
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SETTING
+    )
 
 
 def add(
@@ -157,6 +195,22 @@ def run_stages(options: argparse.Namespace, kind: str | None = None) -> None:
     run_pipeline(load_config(options.config, options.set), options.overwrite, kind)
 
 
+def inspect(options: argparse.Namespace) -> None:
+    """What the trainer would consume, shown."""
+    from launch.config import load_config
+    from launch.inspection import Question, inspect_training
+    from launch.inspection_text import print_inspection
+
+    config = load_config(options.config, options.set)
+    question = Question(
+        step=options.step,
+        example=options.example,
+        world_size=options.world_size,
+        losses=options.losses,
+    )
+    print_inspection(inspect_training(config, question), options.json, sys.stdout)
+
+
 def report(options: argparse.Namespace) -> None:
     """Reports of runs, from their files alone."""
     from evals.report import write_report
@@ -174,10 +228,43 @@ def grade(options: argparse.Namespace) -> None:
     print(grade_file(options.file, options.out))
 
 
+def plan(options: argparse.Namespace) -> int:
+    """One plan; the exit code says whether it fits."""
+    from engine.plan import make_plan
+    from engine.plan_rows import Assumptions
+    from engine.plan_text import as_json, as_text
+    from launch.config import load_config
+
+    if options.shard_size is not None:
+        options.set.append(f"train.shard_size={options.shard_size}")
+    config = load_config(options.config, options.set)
+    assumed = Assumptions(
+        num_examples=options.examples,
+        tokens_per_example=options.tokens_per_example,
+        supervised=options.supervised,
+    )
+    where = (options.world_size, options.device, options.mfu, assumed)
+    made = make_plan(config.run, config.student, config.train, *where)
+    print(as_json(made) if options.json else as_text(made))
+    return 0 if made.memory.fits else EXIT_DOES_NOT_FIT
+
+
+def export(options: argparse.Namespace) -> None:
+    """One checkpoint of one training."""
+    from engine.export import export_checkpoint
+    from launch.config import load_config
+
+    config = load_config(options.config, options.set)
+    which = (options.step, options.out, options.non_finite)
+    export_checkpoint(config.run, config.student, config.train, *which)
+
+
 def bench(options: argparse.Namespace) -> None:
     """One comparison."""
-    from launch.bench_loss import run_bench
-
+    if options.name == "loss":
+        from launch.bench_loss import run_bench
+    else:
+        from launch.bench_train import run_bench
     print(run_bench(options))
 
 

@@ -123,3 +123,9 @@ def records_file(tmp_path: Path) -> Path:
     path = tmp_path / "records.jsonl"
     path.write_text("".join(json.dumps(r) + "\n" for r in make_records(20)), encoding="utf-8")
     return path
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--runs` and `--seed` of the fault test."""
+    parser.addoption("--runs", type=int, help="trainings that test_fault.py kills over and over")
+    parser.addoption("--seed", type=int, default=0, help="of the moments at which it kills them")

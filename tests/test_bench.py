@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from launch.bench_loss import errors, in_own_process, make_inputs, table, variants
+from launch.bench_loss import errors, make_inputs, table, variants
+from launch.bench_process import in_own_process
 from launch.cli import parser
 
+MEASURE = "launch.bench_loss:measure"
 SMALL = [
     "bench",
     "loss",
@@ -32,7 +34,7 @@ def test_all_variants_compute_the_same_loss_and_gradient() -> None:
 
 def test_a_variant_is_measured_in_a_process_of_its_own() -> None:
     options = parser().parse_args([*SMALL, "--vocabulary", "60000", "--tokens", "512"])
-    full, ours = (in_own_process(name, options) for name in ("transformers", "ours"))
+    full, ours = (in_own_process(name, MEASURE, options) for name in ("transformers", "ours"))
     assert full["seconds"] > 0
     # fp32 logits of all positions and their gradient are 2 × 117 MiB; ours holds a third of the positions
     assert full["peak_mib"] > 200
@@ -49,4 +51,4 @@ def test_supervised_share_is_as_asked() -> None:
 def test_failing_variant_is_named() -> None:
     options = parser().parse_args(SMALL)
     with pytest.raises(ValueError, match="'no such'"):
-        in_own_process("no such", options)
+        in_own_process("no such", MEASURE, options)

