@@ -98,7 +98,7 @@ def fetch_folder(student: StudentConfig) -> Path:
             f"student.model: there is no folder {folder}, and that is no hub id (owner/name)"
         )
     try:
-        wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+        wanted = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "README.md"]
         return Path(
             snapshot_download(student.model, revision=student.revision, allow_patterns=wanted)
         )

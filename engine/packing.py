@@ -17,21 +17,9 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from engine.balance import FixedShape, StepPlan, plan_step
+from engine.balance import FixedShape
 from engine.examples import Example
-
-__all__ = [
-    "FixedShape",
-    "Pack",
-    "StepPlan",
-    "epoch_order",
-    "examples_of_step",
-    "make_pack",
-    "make_packs",
-    "num_steps",
-    "plan_step",
-    "target_weights",
-]
+from engine.settings import TrainConfig
 
 
 def num_steps(
@@ -91,6 +79,12 @@ class Pack:
             tensors = {name: x if x.is_cuda else x.pin_memory() for name, x in tensors.items()}
         moved = {name: x.to(device, non_blocking=True) for name, x in tensors.items()}
         return replace(self, **moved)
+
+
+def fixed_shape(config: TrainConfig, device_type: str) -> FixedShape | None:
+    """The one shape compiled CUDA kernels are made for; elsewhere padding would cost more than it saves."""
+    pads = config.compile and device_type == "cuda"
+    return FixedShape(config.row_tokens, config.batch_size + 1) if pads else None
 
 
 def make_pack(

@@ -183,10 +183,9 @@ def memory_of(
     device: Device,
 ) -> Memory:
     """The largest peak of the rehearsals, and what is added to it."""
-    pads = config.compile and device.type == "cuda"
     rehearsals = [
         rehearse(shape, config, world_size, rows, device.type)
-        for rows in fullest_rows(workload, config, world_size, pads)
+        for rows in fullest_rows(workload, config, world_size, device.type)
     ]
     fullest = max(rehearsals, key=lambda rehearsal: rehearsal.peak.total)
     context = CONTEXT_GIB[device.type] + (COLLECTIVES_GIB[device.type] if world_size > 1 else 0)

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from engine.attempt import training_file
+from engine.balance import FixedShape, plan_step
 from engine.examples import Example, load_examples
 from engine.model import load_tokenizer
-from engine.packing import FixedShape, Pack, examples_of_step, make_pack, num_steps, plan_step
+from engine.packing import Pack, examples_of_step, fixed_shape, make_pack, num_steps
 from engine.settings import RunConfig, StudentConfig, TrainConfig
 
 
@@ -128,12 +129,12 @@ def assumed_workload(data: Data, config: TrainConfig) -> Workload:
 
 
 def fullest_rows(
-    workload: Workload, config: TrainConfig, world_size: int, pads: bool
+    workload: Workload, config: TrainConfig, world_size: int, device_type: str
 ) -> list[list[Pack]]:
     """Steps of one rank that hold the peak, whatever causes it: tokens or targets.
 
     Each is the fullest of all first rows and then the fullest of all later rows, which find gradients in memory.
-    `pads`: rows are padded to one shape, as for compiled kernels.
+    Padded to one shape where the trainer pads.
     """
     lengths = [len(example) for example in workload.examples]
     plans = [plan_step(step, lengths, world_size, config.row_tokens) for step in workload.steps]
@@ -147,7 +148,7 @@ def fullest_rows(
     by_tokens = [max(rows, key=size) for rows in (first, later) if rows]
     by_targets = [max(rows, key=lambda row: size(row)[::-1]) for rows in (first, later) if rows]
     steps = {tuple(map(size, rows)): rows for rows in (by_tokens, by_targets)}
-    fixed = FixedShape(config.row_tokens, config.batch_size + 1) if pads else None
+    fixed = fixed_shape(config, device_type)
     return [packs_of(rows, workload.examples, fixed) for rows in steps.values()]
 
 

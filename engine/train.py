@@ -30,6 +30,7 @@ from engine.attempt import (
     sole_user,
     training_file,
 )
+from engine.balance import plan_step
 from engine.checkpoint import load_newest
 from engine.command import NotFinite, exit_code_of, leave
 from engine.config import read_config
@@ -40,7 +41,7 @@ from engine.metrics import MetricsLog, measure_step
 from engine.model import Student, fetch_folder, load_tokenizer, shard_student
 from engine.model_card import Trained
 from engine.optim import clip_gradients, learning_rate_at, make_optimizer, set_learning_rate
-from engine.packing import FixedShape, Pack, examples_of_step, make_packs, num_steps, plan_step
+from engine.packing import Pack, examples_of_step, fixed_shape, make_packs, num_steps
 from engine.parallel import World, require_precision, start_world
 from engine.saving import Saver
 from engine.settings import OTHER_SECTIONS, RunConfig, StudentConfig, TrainConfig
@@ -126,9 +127,7 @@ def run_steps(job: Job, first_step: int, interruption: Interruption) -> None:
     config, world = job.config, job.world
     lengths = [len(example) for example in job.examples]
     total = num_steps(len(lengths), config.batch_size, config.epochs, config.max_steps)
-    # Compiled CUDA kernels are made for one shape; on a CPU padding costs more than it saves.
-    pads = config.compile and world.device.type == "cuda"
-    fixed = FixedShape(config.row_tokens, config.batch_size + 1) if pads else None
+    fixed = fixed_shape(config, world.device.type)
     metrics = job.folder / "metrics.jsonl"
     with MetricsLog(metrics, first_step, total, world.is_main, config.objective) as log:
         for step in range(first_step, total):
@@ -146,7 +145,7 @@ def run_steps(job: Job, first_step: int, interruption: Interruption) -> None:
             if not done.is_finite:
                 stop_at(job, step, done, of_step)
             seconds = time.perf_counter() - started
-            efficiency = plan.efficiency(lengths)
+            efficiency = plan.efficiency(lengths, fixed)
             figures = (done.loss, rate, done.grad_norm, efficiency, seconds)
             log.write(measure_step(step + 1, *figures, of_step, job.model, world))
             if done.leaves or (step + 1) % config.save_every == 0 or step + 1 == total:

@@ -30,7 +30,9 @@ def add_benches(bench: argparse.ArgumentParser, run: Callable[[argparse.Namespac
     train.add_argument("--batch-size", type=int, default=8, help="examples of a step (8)")
     train.add_argument("--mean-tokens", type=int, default=521, help="length of an example (521)")
     train.add_argument("--row-tokens", type=int, default=2048, help="of a packed row (2048)")
-    train.add_argument("--micro-batch", type=int, default=4, help="the peers' examples a row (4)")
+    train.add_argument(
+        "--micro-batch", type=int, default=1, help="the peers' examples a micro-batch (1)"
+    )
     train.add_argument(
         "--activation-checkpointing",
         choices=["none", "selective", "full"],

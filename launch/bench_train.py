@@ -14,11 +14,12 @@ from importlib.util import find_spec
 
 import torch
 
+from engine.balance import plan_step
 from engine.examples import Example
 from engine.metrics import model_flops, peak_flops, peak_memory
 from engine.model import Student, shard_student
 from engine.optim import make_optimizer
-from engine.packing import FixedShape, examples_of_step, make_packs, plan_step
+from engine.packing import examples_of_step, fixed_shape, make_packs
 from engine.parallel import World, start_world
 from engine.settings import TrainConfig
 from engine.train import train_step
@@ -84,8 +85,7 @@ def run_ours(
         compile=options.compile,
     )
     lengths = [len(example) for example in examples]
-    pads = config.compile and options.device == "cuda"
-    fixed = FixedShape(config.row_tokens, config.batch_size + 1) if pads else None
+    fixed = fixed_shape(config, options.device)
     with start_world() as world:
         student = random_student(options.model, config, world)
         optimizer = make_optimizer(student, config.learning_rate, config.weight_decay)

@@ -2,7 +2,7 @@
 
     arguments → the verb's function → exit code
 
-Exit codes: 0 done, 2 the user's mistake, 3 the plan does not fit, 75 told to stop, 130 interrupted.
+Exit codes: 0 done, 2 a mistake to mend, 3 a loss not finite, 4 a plan that does not fit, 75 told to stop, 130 Ctrl-C.
 
 Every verb imports what it needs when it is called, so that `cgd --help` never waits for torch.
 """
@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from engine.command import EXIT_MISTAKE, EXIT_NOT_FINITE, NotFinite
 from engine.interruption import EXIT_INTERRUPTED as EXIT_TOLD_TO_STOP
 from engine.interruption import Interrupted
 from launch.bench_options import add_benches
 
-EXIT_MISTAKE = 2
-EXIT_DOES_NOT_FIT = 3
+EXIT_DOES_NOT_FIT = 4
 EXIT_INTERRUPTED = 130
 
 EXAMPLES = """\
@@ -35,7 +35,7 @@ examples:
   cgd report runs/quickstart
   cgd grade outputs.jsonl --out graded.jsonl          rows with `pred` and `gold`
   cgd export CONFIG --step 300                        that checkpoint as a model folder
-  cgd plan CONFIG --world-size 8 --device H100        memory and time, without a GPU; 3 if it does not fit
+  cgd plan CONFIG --world-size 8 --device H100        memory and time, without a GPU; 4 if it does not fit
   cgd bench loss --vocabulary 128256                  the loss beside its peers: time, memory, error
   cgd bench train --model smollm2-135m                the engine beside its peers: tokens/s, memory
 
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("CGD_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)
-        return EXIT_MISTAKE
+        return EXIT_NOT_FINITE if isinstance(error, NotFinite) else EXIT_MISTAKE
     except Interrupted as left:
         print(left, file=sys.stderr)
         return EXIT_TOLD_TO_STOP
@@ -101,7 +101,9 @@ def parser() -> argparse.ArgumentParser:
     graded = add(verbs, "grade", grade, "match answers in a JSONL file with `pred` and `gold`")
     graded.add_argument("file", type=Path, metavar="FILE", help="JSONL; other fields pass through")
     graded.add_argument("--out", type=Path, required=True, metavar="FILE", help="the graded JSONL")
-    add_plan_options(add(verbs, "plan", plan, "memory and time of a training, before paying for it"))
+    add_plan_options(
+        add(verbs, "plan", plan, "memory and time of a training, before paying for it")
+    )
     add_export_options(add(verbs, "export", export, "a checkpoint as a Hugging Face model folder"))
     add_benches(add(verbs, "bench", bench, "speed and memory beside peers, in one run"), bench)
     return top
@@ -115,7 +117,9 @@ def add_inspect_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--world-size", type=int, default=1, metavar="N", help="on so many ranks (1)")
     sub.add_argument("--losses", action="store_true", help="the student's loss on each example")
     sub.add_argument("--json", action="store_true", help="the same as JSON")
-    sub.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SETTING)
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SETTING
+    )
 
 
 def add_plan_options(sub: argparse.ArgumentParser) -> None:
@@ -133,7 +137,9 @@ def add_plan_options(sub: argparse.ArgumentParser) -> None:
     targets = "share of them that is supervised, likewise (0.35)"
     sub.add_argument("--supervised", type=float, default=0.35, metavar="SHARE", help=targets)
     sub.add_argument("--json", action="store_true", help="print one JSON object")
-    sub.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SETTING)
+    sub.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SETTING
+    )
 
 
 def add_export_options(sub: argparse.ArgumentParser) -> None:

@@ -18,12 +18,12 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from engine.attempt import training_file
-from engine.balance import QUADRATIC_TOKENS, StepPlan, row_work
+from engine.balance import QUADRATIC_TOKENS, StepPlan, plan_step, row_work
 from engine.examples import Example, ExampleSet, end_of_turn_ids, load_examples, read_rows
 from engine.marking import Piece, pieces
 from engine.model import fetch_folder, load_tokenizer
 from engine.objectives import Message, conversation
-from engine.packing import examples_of_step, make_packs, num_steps, plan_step
+from engine.packing import examples_of_step, make_packs, num_steps
 from engine.settings import TrainConfig
 from launch.config import Config
 from launch.inspection_losses import StepLosses, losses_of_step

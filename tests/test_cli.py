@@ -18,7 +18,18 @@ from launch.config import load_config
 
 Run = Callable[..., tuple[int, str]]
 
-VERBS = ["quickstart", "run", "generate", "train", "evaluate", "report", "grade"]
+VERBS = [
+    "quickstart",
+    "run",
+    "generate",
+    "train",
+    "evaluate",
+    "report",
+    "grade",
+    "inspect",
+    "plan",
+    "export",
+]
 
 
 @pytest.fixture

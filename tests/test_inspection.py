@@ -21,9 +21,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 import engine.train
+from engine.balance import plan_step
 from engine.examples import Example, load_examples
 from engine.marking import BOLD_GREEN, PLAIN, escaped, marked_lines, pieces
-from engine.packing import make_pack, make_packs, plan_step
+from engine.packing import make_pack, make_packs
 from launch import cli
 from launch.config import load_config
 from launch.inspection import Inspection, Question, inspect_training

@@ -12,23 +12,18 @@ from hypothesis import strategies as st
 
 from engine.balance import (
     QUADRATIC_TOKENS,
+    FixedShape,
+    StepPlan,
     best_fit,
     deal,
     even_out,
     greedy,
+    plan_step,
     row_work,
     work,
 )
 from engine.examples import Example
-from engine.packing import (
-    FixedShape,
-    StepPlan,
-    examples_of_step,
-    make_pack,
-    num_steps,
-    plan_step,
-    target_weights,
-)
+from engine.packing import examples_of_step, make_pack, num_steps, target_weights
 
 LENGTHS = st.lists(st.integers(1, 500), min_size=1, max_size=60) | st.lists(
     st.sampled_from([900, 1000, 1100, 5000, 12_000, 30_000]), min_size=1, max_size=60
