@@ -232,8 +232,8 @@ def shard(
 
     Weights of a group are gathered together, when its module runs, and once more for its backward. `ends` are modules
     whose backward does without their weights; they are not gathered again. Tied weights must share a group. The model
-    may still be on the meta device. One rank in fp32 keeps the model as it is: there is nothing to split, gather, cast or
-    reduce, and FSDP would only copy.
+    may still be on the meta device. One rank in fp32 keeps the model as it is: with nothing to split or to cast, FSDP
+    would only copy.
     """
     if world.size == 1 and precision == "fp32" and not cpu_offload:
         return

@@ -602,10 +602,11 @@ def test_told_to_stop_a_run_leaves_a_checkpoint_and_the_command_says_75(
         return real(*args)
 
     monkeypatch.setattr(train_module, "shard_student", signalled)
+    before = signal.getsignal(number)
     assert main([str(config_file(tmp_path, run, student, config))]) == 75
     assert "left after step 1 of 8" in capsys.readouterr().out
     assert saved_steps(checkpoints(run)) == [1]
-    assert signal.getsignal(number) is signal.SIG_DFL
+    assert signal.getsignal(number) is before
 
 
 # ---- settings and devices -----------------------------------------------------------------------
