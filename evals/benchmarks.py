@@ -1,81 +1,198 @@
-"""Benchmarks: named lists of problems, built in or read from a local JSONL file.
+"""Benchmarks: named lists of problems, built in, of the table below, or read from a local JSONL file.
 
     `arithmetic`          the built-in world's test problems: answers are compared
     `arithmetic-format`   instructions that a program can check: does the model still do as told?
+    `gsm8k`               a line of TABLE, from `[evaluate] benchmark_dir`/gsm8k.jsonl or the hub
+    `gsm8k=PATH.jsonl`    the same fields, wording and policy on rows from that file
     PATH.jsonl            rows with problem | question | prompt and final_answer | answer | solution
 
-A problem's `prompt` is byte for byte the user message the model gets: the wording template has
-been applied. Instructions bring their own wording, so none is put around them. With a limit, the
-first N problems are taken, in file order: the same N for every model and every run.
+A problem's `prompt` is byte for byte the user message the model gets: the wording template has been
+applied. `[evaluate] wording` replaces the table's own for open answers; multiple choice, code and
+instructions keep theirs, since a letter or a function has to be asked for. With a limit, the first
+N problems are taken, in the source's order: the same N for every model and every run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from datagen.arithmetic import problems as arithmetic_problems
 from datagen.instructions import instructions
-from datagen.records import read_jsonl
 from datagen.wordings import load_template
-from evals.grading import read_gold
+from evals.benchmark_problem import Benchmark, Problem, Source
+from evals.benchmark_rows import Rows, read_problems, rows_of_file, rows_of_hub
+from evals.policy import Policy
 
 BUILT_IN = ("arithmetic", "arithmetic-format")
 BUILT_IN_SIZE = 300
 """Problems of a built-in benchmark without a limit."""
 
-PROMPT_FIELDS = ("problem", "question", "prompt")
-GOLD_FIELDS = ("final_answer", "answer", "solution")
+MEASURED = Policy(relative_tolerance=0.005)
+"""For gold answers that are measured or rounded: half a percent, or the gold's own last digit where
+that is coarser; integers and fractions stay exact."""
+COMPETITION = "Mathematical Association of America; for evaluation only"
 
+TABLE: dict[str, Source] = {
+    source.name: source
+    for source in (
+        Source(
+            name="math500",
+            hub="HuggingFaceH4/MATH-500",
+            size=500,
+            gold=("answer",),
+            id=("unique_id", "id"),
+            licence="MIT",
+        ),
+        Source(
+            name="minerva_math",
+            hub="math-ai/minervamath",
+            size=272,
+            problem=("question", "problem"),
+            policy=MEASURED,
+            licence="MIT OpenCourseWare, CC BY-NC-SA",
+        ),
+        Source(
+            name="gsm8k",
+            hub="openai/gsm8k",
+            subset="main",
+            size=1319,
+            problem=("question", "problem"),
+            licence="MIT",
+        ),
+        Source(
+            name="olympiadbench",
+            hub="Hothan/OlympiadBench",
+            subset="OE_TO_maths_en_COMP",
+            split="train",
+            size=674,
+            problem=("question", "problem"),
+            gold=("final_answer", "answers", "answer"),
+            absolute_tolerance="error",
+            licence="Apache-2.0",
+            remark="open-ended, text-only, English mathematics",
+        ),
+        Source(
+            name="amc23",
+            hub="math-ai/amc23",
+            size=40,
+            problem=("question", "problem"),
+            gold=("answer",),
+            licence=COMPETITION,
+            remark="40 problems: one is 2.5 points",
+        ),
+        Source(
+            name="aime24",
+            hub="HuggingFaceH4/aime_2024",
+            split="train",
+            size=30,
+            gold=("answer",),
+            licence=COMPETITION,
+        ),
+        Source(
+            name="aime25",
+            hub="math-ai/aime25",
+            size=30,
+            gold=("answer",),
+            licence=COMPETITION,
+        ),
+        Source(
+            name="theoremqa",
+            hub="TIGER-Lab/TheoremQA",
+            size=800,
+            problem=("Question", "problem"),
+            gold=("Answer", "answer"),
+            policy=MEASURED,
+            licence="MIT",
+            remark="53 of the 800 problems refer to a picture, which a language model does not see",
+        ),
+        Source(
+            name="gpqa",
+            hub="Idavidrein/gpqa",
+            subset="gpqa_diamond",
+            split="train",
+            size=198,
+            kind="choice",
+            problem=("Question", "question", "problem"),
+            gold=("Correct Answer", "correct_answer", "answer"),
+            id=("Record ID", "id"),
+            choices=("choices", "options"),
+            wrong_choices=("Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3"),
+            shuffled=True,
+            wording="choices",
+            private=True,
+            licence="CC BY 4.0, gated",
+            remark="problems and outputs are withheld from result files, as its authors ask",
+        ),
+        Source(
+            name="mmlu_pro",
+            hub="TIGER-Lab/MMLU-Pro",
+            size=12032,
+            kind="choice",
+            problem=("question", "problem"),
+            gold=("answer", "answer_index"),
+            id=("question_id", "id"),
+            choices=("options", "choices"),
+            wording="choices",
+            licence="MIT",
+        ),
+        Source(
+            name="humaneval",
+            hub="openai/openai_humaneval",
+            size=164,
+            kind="code",
+            problem=("prompt", "problem"),
+            gold=("test", "tests"),
+            id=("task_id", "id"),
+            wording="code",
+            licence="MIT",
+        ),
+    )
+}
 
-@dataclass(frozen=True)
-class Problem:
-    """One question; at least one of `gold` and `check` is set."""
-
-    id: str
-    prompt: str
-    """The user message, wording included."""
-    gold: str | None
-    """A short answer or a reference solution that marks its answer."""
-    check: Mapping[str, Any] | None = None
-    """A format check, see datagen.instructions.complies."""
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """A name, which is also the name of its result file, and problems with unique ids."""
-
-    name: str
-    problems: tuple[Problem, ...]
+LOCAL_FILE = Source(
+    name="",
+    hub="",
+    problem=("problem", "question", "prompt"),
+    gold=("final_answer", "answer", "solution"),
+    wording="plain",
+    licence="the user's own",
+)
+"""How a file is read that is named by its path alone."""
 
 
 def load_benchmark(
-    name_or_path: str, limit: int | None = None, seed: int = 0, wording: str = "plain"
+    name_or_path: str,
+    limit: int | None = None,
+    seed: int = 0,
+    wording: str | None = None,
+    folder: str | None = None,
 ) -> Benchmark:
-    """A built-in benchmark by name, or a local file. `seed` varies the built-in ones only."""
+    """One benchmark, in any of the spellings above. `seed` varies the built-in ones only."""
     if name_or_path in BUILT_IN:
         count = BUILT_IN_SIZE if limit is None else limit
-        problems = built_in_problems(name_or_path, count, seed, wording)
-        return Benchmark(name_or_path, tuple(problems))
-    path = Path(name_or_path)
-    if not path.is_file():
-        raise ValueError(f"benchmark {name_or_path!r}: {unknown_benchmark(name_or_path)}")
-    problems = read_problems(path, limit, wording)
+        return built_in(name_or_path, count, seed, wording or "plain")
+    source, rows, name = find_source(name_or_path, folder)
+    own = wording is None or source.kind != "answer"
+    template = load_template(source.wording if own or wording is None else wording)
+    problems, remarks = read_problems(source, rows, limit, template)
     if not problems:
-        raise ValueError(f"{path}: a benchmark needs at least one problem")
-    return Benchmark(path.stem, tuple(problems))
+        raise ValueError(f"{rows.where}: a benchmark needs at least one problem")
+    return Benchmark(name, problems, template.name, template.sha256, source.private, tuple(remarks))
 
 
 def load_benchmarks(
-    names: Iterable[str], limit: int | None, seed: int, wording: str
+    names: Iterable[str],
+    limit: int | None,
+    seed: int,
+    wording: str | None,
+    folder: str | None = None,
 ) -> list[Benchmark]:
     """Several benchmarks; two of one name would share a result file, so that is an error."""
     benchmarks: dict[str, Benchmark] = {}
     for name in names:
-        benchmark = load_benchmark(name, limit, seed, wording)
+        benchmark = load_benchmark(name, limit, seed, wording, folder)
         if benchmark.name in benchmarks:
             raise ValueError(
                 f"two benchmarks are called {benchmark.name!r}; rename one of the files"
@@ -84,68 +201,59 @@ def load_benchmarks(
     return list(benchmarks.values())
 
 
+def find_source(name: str, folder: str | None) -> tuple[Source, Rows, str]:
+    """How the rows are to be read, the rows, and what the benchmark is called."""
+    known, _, given = name.partition("=")
+    if known in TABLE:
+        source = TABLE[known]
+        if given:
+            return source, rows_of_file(existing(name, Path(given))), known
+        if folder is not None:
+            return source, rows_of_file(file_of(known, Path(folder))), known
+        return source, rows_of_hub(source), known
+    path = existing(name, Path(name))
+    return LOCAL_FILE, rows_of_file(path), path.stem
+
+
+def existing(name: str, path: Path) -> Path:
+    """The path, if there is such a file."""
+    if not path.expanduser().is_file():
+        raise ValueError(f"benchmark {name!r}: {unknown_benchmark(name)}")
+    return path.expanduser()
+
+
+def file_of(name: str, folder: Path) -> Path:
+    """The file of a benchmark in the user's own folder."""
+    path = folder.expanduser() / f"{name}.jsonl"
+    if path.is_file():
+        return path
+    found = ", ".join(sorted(file.name for file in path.parent.glob("*.jsonl"))) or "none"
+    raise ValueError(
+        f"benchmark {name!r}: evaluate.benchmark_dir holds no {name}.jsonl (JSONL files found: "
+        f"{found}); add it, name another file with {name}=PATH, or unset benchmark_dir to load "
+        f"{TABLE[name].hub} from the hub"
+    )
+
+
 def unknown_benchmark(name: str) -> str:
-    """What to do about a name that is neither built in nor a file."""
+    """What to do about a name that is neither known nor a file."""
     if name.endswith((".jsonl", ".json")) or "/" in name:
         return "there is no such file"
-    nearest = get_close_matches(name, BUILT_IN, n=1)
+    known = (*BUILT_IN, *TABLE)
+    nearest = get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.5)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return f"{hint}it is neither built in ({', '.join(BUILT_IN)}) nor a local .jsonl file"
+    return f"{hint}it is neither known ({', '.join(known)}) nor a local .jsonl file"
 
 
-def built_in_problems(name: str, count: int, seed: int, wording: str) -> list[Problem]:
-    """The built-in world's held-out side."""
+def built_in(name: str, count: int, seed: int, wording: str) -> Benchmark:
+    """The built-in world's held-out side. Instructions bring their own wording."""
     if name == "arithmetic-format":
         tasks = instructions("test", count, seed)
-        return [Problem(task.id, task.prompt, None, task.check) for task in tasks]
+        return Benchmark(name, tuple(Problem(t.id, t.prompt, None, t.check) for t in tasks), "")
     template = load_template(wording)
     records = [problem.record() for problem in arithmetic_problems("test", count, seed)]
-    return [
-        Problem(
-            record.id, template.render(problem=record.prompt), record.final_answer or record.answer
-        )
-        for record in records
-    ]
-
-
-def read_problems(path: Path, limit: int | None, wording: str) -> list[Problem]:
-    """The first `limit` problems of a file. Rows without an id are numbered by line."""
-    template = load_template(wording)
-    problems: list[Problem] = []
-    line_of: dict[str, int] = {}
-    for number, row in read_jsonl(path):
-        if limit is not None and len(problems) >= limit:
-            break
-        where = f"{path}:{number}"
-        identity = str(row.get("id", f"{path.stem}-{number}"))
-        if identity in line_of:
-            raise ValueError(
-                f"{where}: the id {identity!r} was already used in line {line_of[identity]}"
-            )
-        line_of[identity] = number
-        prompt = template.render(problem=text_field(row, PROMPT_FIELDS, where))
-        problems.append(Problem(identity, prompt, gold_of(row, where)))
-    return problems
-
-
-def gold_of(row: Mapping[str, Any], where: str) -> str:
-    """The gold answer; one that cannot be read is an error of the file, found before anything is
-    generated."""
-    gold = text_field(row, GOLD_FIELDS, where)
-    if read_gold(gold) is None:
-        raise ValueError(f"{where}: no final answer can be read from the gold text {gold[:80]!r}")
-    return gold
-
-
-def text_field(row: Mapping[str, Any], names: tuple[str, ...], where: str) -> str:
-    """The first of the named fields that holds text or a number."""
-    for name in names:
-        value = row.get(name)
-        if (
-            isinstance(value, str | int | float)
-            and not isinstance(value, bool)
-            and str(value).strip()
-        ):
-            return str(value)
-    found = ", ".join(f"{name} ({type(value).__name__})" for name, value in row.items()) or "none"
-    raise ValueError(f"{where}: needs one of the fields {', '.join(names)}; found: {found}")
+    problems = tuple(
+        Problem(r.id, template.render(problem=r.prompt), r.final_answer or r.answer)
+        for r in records
+    )
+    return Benchmark(name, problems, template.name, template.sha256)

@@ -1,19 +1,30 @@
-"""Do two short answers agree? Exact rational numbers first, normalised text otherwise.
+"""Do two short answers agree? Read both (`reader`), then compare what they mean (`agreement`).
 
-Numbers are compared as fractions, so 0.5, 1/2 and \\frac12 are the same and 10^20 + 1 is not
-10^20: there is no tolerance anywhere. `50%` equals only another percentage. An answer too long or
-too large to be read is reported as such, never as different.
+    text → tree → meaning → exact normal form, else values at rational points
+
+There is no tolerance but the policy's. An answer beyond the bounds is reported as such, never as
+different; one that is no formula is compared as words. Nothing a model writes is ever evaluated.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
+from evals.agreement import answers_agree
+from evals.choices import choices_agree
+from evals.compat import leniently_equal
+from evals.expression import Node
+from evals.limits import MAX_ANSWER_CHARS, TooLarge, Unreadable
 from evals.notation import comparable_text, normalise
-from evals.rationals import MAX_ANSWER_CHARS, TooLarge, read_normalised
+from evals.policy import Policy
+from evals.reader import read_formula
+from evals.scalars import Comparer
+from evals.spelling import one_spelling
 
-Outcome = Literal["equal", "different", "limit reached"]
+Outcome = Literal["equal", "different", "limit reached", "undecided"]
+STRICT = Policy()
 
 
 @dataclass(frozen=True)
@@ -24,22 +35,82 @@ class Comparison:
     rule: str
 
 
-def compare(prediction: str, gold: str) -> Comparison:
-    """Compares two answers; identical text is equal even where it is too large to be read as a
-    number."""
+def compare(
+    prediction: str, gold: str, policy: Policy = STRICT, identical_text: bool = True
+) -> Comparison:
+    """Compares two answers. Identical text is equal even where it is too large to be read, unless
+    `identical_text` is off, as it is to test the reader."""
     prediction, gold = prediction.strip(), gold.strip()
-    if prediction and prediction == gold:
+    if identical_text and prediction and prediction == gold:
         return Comparison("equal", "identical text")
     if max(len(prediction), len(gold)) > MAX_ANSWER_CHARS:
         return Comparison("limit reached", f"longer than {MAX_ANSWER_CHARS} characters")
-    left, right = normalise(prediction), normalise(gold)
+    if not prediction or not gold:
+        return Comparison("different", "no text")
+    chosen = choices_agree(prediction, gold, policy.choices)
+    if chosen is not None:
+        return Comparison("equal" if chosen else "different", "choice")
     try:
-        numbers = read_normalised(left), read_normalised(right)
+        comparison = compare_formulas(prediction, gold, policy)
     except TooLarge as problem:
-        return Comparison("limit reached", str(problem))
-    if numbers[0] is not None and numbers[1] is not None:
-        return Comparison(
-            "equal" if numbers[0].agrees(numbers[1]) else "different", "exact rational"
-        )
-    equal = bool(left) and comparable_text(left) == comparable_text(right)
-    return Comparison("equal" if equal else "different", "normalised text")
+        comparison = Comparison("limit reached", str(problem))
+    if policy.compat and comparison.outcome != "equal" and leniently_equal(prediction, gold):
+        return Comparison("equal", "compat")
+    return comparison
+
+
+def compare_formulas(prediction: str, gold: str, policy: Policy) -> Comparison:
+    """Reads both and compares the readings; text that is no formula is compared as text."""
+    left, right = read_or_none(prediction), read_or_none(gold)
+    if left is None or right is None:
+        if same_text(prediction, gold):
+            return Comparison("equal", "normalised text")
+        return Comparison("different" if left or right else "undecided", "normalised text")
+    comparer = Comparer(policy)
+    try:
+        equal = answers_agree(left, right, comparer)
+        if equal is False and comparer.rule == "one value and several":
+            equal = lists_agree(prediction, gold, comparer)
+    except TooLarge:
+        if left == right:
+            return Comparison("equal", "identical formulas")
+        raise
+    if equal is None:
+        return Comparison("equal", "identical formulas") if left == right else Comparison(
+            "undecided", comparer.rule or "no value"
+        )  # fmt: skip
+    return Comparison("equal" if equal else "different", comparer.rule or "words")
+
+
+def lists_agree(prediction: str, gold: str, comparer: Comparer) -> bool | None:
+    """Once more with every comma as a separator: `100,200` may be a number or a list of two."""
+    left, right = read_formula(prediction, thousands=False), read_formula(gold, thousands=False)
+    return answers_agree(left, right, comparer)
+
+
+def is_unparsable(gold: str) -> bool:
+    """Whether a gold answer is neither a formula nor prose: an error of the data."""
+    try:
+        if read_or_none(gold) is not None:
+            return False
+    except TooLarge:
+        return False
+    balanced = gold.count("{") - gold.count("\\{") == gold.count("}") - gold.count("\\}")
+    return not balanced or PROSE.search(gold) is None
+
+
+PROSE = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{3,}")
+
+
+def read_or_none(text: str) -> Node | None:
+    """The tree, or None for what is no formula."""
+    try:
+        return read_formula(text)
+    except Unreadable:
+        return None
+
+
+def same_text(left: str, right: str) -> bool:
+    """Whether two texts are one once layout, spacing and the case of prose are dropped."""
+    first, second = normalise(one_spelling(left)), normalise(one_spelling(right))
+    return bool(first) and comparable_text(first) == comparable_text(second)

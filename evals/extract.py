@@ -1,27 +1,47 @@
 """Where is the final answer in a free text? The rule that found it is recorded with it.
 
-In order of trust, the last match of each:
+    output → visible text (its own turn, without reasoning) → in order of trust, the last match of each:
 
-    boxed        the last balanced \\boxed{…} that is not blank, braces nested
+    boxed        the last balanced \\boxed{…} that is not blank, or the boxes that one sentence strings together
+    tags         what <answer>…</answer> encloses
     hashes       what follows #### on its line, when that line is the last or reads as a number
     phrase       what follows "final answer is", "answer is", "answer:"
     whole text   a short text that is nothing but an answer
-    last number  a guess of last resort, so its share is worth watching
+    truth value  a closing "the statement is false", an opening "Yes, …"
+    formula      the last formula between math delimiters: a guess, so its share is worth watching
+    last number  a guess of last resort, likewise
 
-Every rule is one pass over the text. The answer is returned as it was written; reading it is
+An answer repeated later wins over an earlier one: a "final answer" after the last box is the final answer. With
+`choices`, the problem has so many options and only their letters are answers (`extract_options`); the rule is then
+`boxed`, `tags` or `option`, and a text that chooses none has no answer.
+
+Every rule is a bounded number of passes over the text. The answer is returned as it was written; reading it is
 `equivalence`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-from evals.rationals import MAX_ANSWER_CHARS, TooLarge, read_number
+from evals.extract_boxes import Box, last_box
+from evals.extract_options import boxed_option, chosen_option
+from evals.extract_phrases import Announced, last_announced, last_hashed
+from evals.extract_values import closing_value, has_prose, reads_as_number, reads_as_same_number
+from evals.extract_visible import last_tagged, visible_text
 
-Rule = Literal["boxed", "hashes", "phrase", "whole text", "last number"]
+Rule = Literal[
+    "boxed",
+    "tags",
+    "hashes",
+    "phrase",
+    "option",
+    "whole text",
+    "truth value",
+    "formula",
+    "last number",
+]
 
 
 @dataclass(frozen=True)
@@ -32,144 +52,120 @@ class Extraction:
     rule: Rule
 
 
-def extract_answer(text: str) -> Extraction | None:
-    """The final answer of a model's output."""
-    marked = extract_marked(text)
+def extract_answer(text: str, choices: int = 0) -> Extraction | None:
+    """The final answer of a model's output; of a problem with `choices` options, a letter."""
+    text = visible_text(text)
+    made_up = NEXT_QUESTION.search(text, len(text) - len(text.lstrip()))
+    before = text[: made_up.start()] if made_up else ""
+    if choices:
+        return extract_option(before, choices) or extract_option(text, choices)
+    marked = marked_answer(before) or marked_answer(text)
     if marked is not None:
         return marked
     if is_bare_answer(text):
         return Extraction(text.strip(), "whole text")
-    number = last_number(text)
-    return Extraction(number, "last number") if number else None
+    if truth := closing_truth(text):
+        return Extraction(truth, "truth value")
+    closing = closing_value(text)
+    if closing is None:
+        letter = CLOSING_LETTER.search(text, max(0, len(text) - 100))
+        return Extraction(letter[1], "option") if letter else None
+    value, is_formula = closing
+    return Extraction(value.content, "formula" if is_formula else "last number")
+
+
+NEXT_QUESTION = re.compile(
+    r"\n\s{0,4}(?:#{1,4} |\*\*)?(?:Question|Q|Problem|Human|User|Instruction)\b[ \d]{0,4}(?:\*\*)?:"
+)
+"""Where a base model goes on to a problem of its own making, after it has answered ours."""
 
 
 def extract_marked(text: str) -> Extraction | None:
-    """The answer where the text itself says which one it is; no guessing, so fit for reference
-    solutions."""
-    if boxed := last_box(text):
-        return Extraction(boxed, "boxed")
-    if hashed := last_hashed(text):
-        return Extraction(hashed, "hashes")
-    if phrased := last_phrased(text):
-        return Extraction(phrased, "phrase")
-    return None
+    """The answer where the text itself says which one it is; no guessing, so fit for reference solutions."""
+    return marked_answer(visible_text(text))
 
 
-BOX = re.compile(r"\\f?boxed\s{0,8}$")
-LONGEST_BOX_COMMAND = len("\\fboxed") + 8
+def marked_answer(text: str) -> Extraction | None:
+    """The marks in order of trust, and the later one where two of the trusted ones disagree."""
+    box, tagged = last_box(text), last_tagged(text)
+    if tagged is not None and (box is None or box.start < tagged[1]):
+        inner = last_box(tagged[0])
+        announced = last_announced(tagged[0]) if inner is None else None
+        if inner is not None:
+            return Extraction(inner.content, "boxed")
+        return Extraction(announced.answer if announced else tagged[0], "tags")
+    announced = last_announced(text)
+    if box is not None:
+        if announced is not None and announced.start >= box.end and overrules(announced, box):
+            return Extraction(announced.answer, "phrase")
+        return Extraction(box.content, "boxed")
+    hashed = last_hashed(text)
+    if hashed is not None:
+        return Extraction(hashed[0], "hashes")
+    return Extraction(announced.answer, "phrase") if announced else None
 
 
-def last_box(text: str) -> str | None:
-    """One pass with a stack of open braces. Of nested boxes the outer one, as it closes last."""
-    open_braces: list[int | None] = []  # where a box's content starts, None for any other brace
-    answer = None
-    for brace in re.finditer(r"\\[{}]|[{}]", text):
-        if brace.group() == "{":
-            command = text[max(0, brace.start() - LONGEST_BOX_COMMAND) : brace.start()]
-            open_braces.append(brace.end() if BOX.search(command) else None)
-        elif brace.group() == "}" and open_braces:
-            start = open_braces.pop()
-            if (
-                start is not None
-                and not text[start : brace.start()].isspace()
-                and start < brace.start()
-            ):
-                answer = (start, brace.start())
-    return text[slice(*answer)].strip() if answer else None
+def extract_option(text: str, choices: int) -> Extraction | None:
+    """The letter chosen; whatever else the text holds is no answer."""
+    box, tagged = last_box(text), last_tagged(text)
+    if box is not None and (letter := boxed_option(box.content, choices)):
+        return Extraction(letter, "boxed")
+    if tagged is not None and (letter := boxed_option(tagged[0], choices)):
+        return Extraction(letter, "tags")
+    letter = chosen_option(text, choices) if text.strip() else None
+    return Extraction(letter, "option") if letter else None
 
 
-def last_hashed(text: str) -> str | None:
-    """GSM8K's marker. A Markdown heading of level four looks alike, hence the condition."""
-    _, marker, after = text.rpartition("####")
-    line, _, following = after.partition("\n")
-    answer = line.strip(" \t\r*#")
-    if not marker or not answer or len(answer) > MAX_ANSWER_CHARS:
-        return None
-    return answer if not following.strip() or reads_as_number(answer) else None
+def overrules(announced: Announced, box: Box) -> bool:
+    """Whether a later "final answer" is a value, and another one than the box."""
+    answer = announced.answer.strip("$ ")
+    same = answer == box.content or reads_as_same_number(answer, box.content)
+    value = reads_as_number(answer) or (not has_prose(answer) and any(c.isdigit() for c in answer))
+    return announced.final and value and not same
 
 
-PHRASE = re.compile(r"\banswer(?:\s{1,3}is|\s?:|\*\*\s?:)", re.IGNORECASE)
-MATH = (("$$", "$$"), ("\\(", "\\)"), ("\\[", "\\]"), ("$", "$"))
-SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
-
-
-def last_phrased(text: str) -> str | None:
-    """The sentence after the last "answer is": its leading formula, its leading number, or all of
-    it."""
-    match = last_match(PHRASE, text)
-    if match is None:
-        return None
-    rest = text[match.end() : match.end() + 2 * MAX_ANSWER_CHARS].lstrip(" \t\r\n:*")
-    end = SENTENCE_END.search(rest)
-    sentence = (rest[: end.start()] if end else rest).strip(" \t\r*")
-    if reads_as_number(sentence):
-        return sentence
-    formula = leading_formula(rest)
-    return formula or value_of_sentence(sentence) or sentence or None
-
-
-def leading_formula(text: str) -> str | None:
-    """The content of the math delimiters that the text starts with."""
-    for opening, closing in MATH:
-        if text.startswith(opening):
-            content, found, _ = text[len(opening) :].partition(closing)
-            return content.strip() or None if found and "\n\n" not in content else None
-    return None
-
-
-def value_of_sentence(sentence: str) -> str | None:
-    """`3 + 4 = 7` says 7 and so does `the sum is 7`; otherwise a leading number, if any."""
-    for verb in ("=", " is "):
-        _, found, value = sentence.rpartition(verb)
-        if found and reads_as_number(value):
-            return value.strip()
-    return leading_number(sentence)
-
-
-def leading_number(sentence: str) -> str | None:
-    """`5, because …` and `5 (see above)` say 5; `5 or 6` and `5 + x` do not."""
-    number = re.match(r"[^\s,;(]{1,100}(?=\s?[,;(])|[\d,]{1,100}(?=,\s)", sentence)
-    return number.group() if number and reads_as_number(number.group()) else None
-
-
-WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+WORDS = re.compile(r"(?<![\\\w])[^\W\d_]{2,}")
+IN_FORMULA = re.compile(r"\$[^$]{1,200}\$|\\\([^\\]{1,200}\\\)|\\[A-Za-z]+\s?(?:\{[^{}]{0,60}\})?")
+QUALIFIERS = {"for", "some", "all", "any", "where", "when", "if", "with", "and", "or", "even", "odd", "except", "no",
+              "integer", "integers", "real", "number", "numbers", "positive", "negative", "prime", "solution",
+              "solutions", "percent", "pct", "degrees", "sin", "cos", "tan", "log", "ln", "sqrt", "pi"}  # fmt: skip
 MAX_BARE_CHARS = 200
 MAX_BARE_WORD = 20
 
 
 def is_bare_answer(text: str) -> bool:
-    """A number, a formula without prose, or a single word, on one line."""
+    """A number, a formula with at most a qualifier ("odd $n$"), or a single word, on one line."""
     text = text.strip()
-    if not text or "\n" in text or len(text) > MAX_BARE_CHARS:
+    if not text or "\n" in text or len(text) > MAX_BARE_CHARS or text.rstrip("* ").endswith(":"):
         return False
-    one_word = len(text) <= MAX_BARE_WORD and len(text.split()) == 1
-    return one_word or reads_as_number(text) or WORD.search(text) is None
+    if reads_as_number(text) or (len(text) <= MAX_BARE_WORD and len(text.split()) == 1):
+        return True
+    words = WORDS.findall(IN_FORMULA.sub(" ", text))
+    return all(word.lower() in QUALIFIERS or is_symbol(word) for word in words)
 
 
-NUMBER = re.compile(
-    r"(?:(?<![\w)\]}.])[-+\u2212])?"  # a sign, unless it subtracts from what stands before it
-    r"(?:\\[dtc]?frac\s?\{[-+]?\d{1,40}\}\s?\{\d{1,40}\}|\\[dtc]?frac\d\d"
-    r"|(?<![\w.])(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][-+]?\d{1,9}(?!\w))?(?:/\d+(?!\d|\.\d))?"
-    r"|(?<![\w.])\.\d+)"
-    r"(?:\s?\\?%)?"
+def is_symbol(word: str) -> bool:
+    """`AB` and `xy` are names and products; `is` and `it` are words."""
+    capitals = word.isupper() and len(word) <= 4
+    return word.isascii() and (capitals or (len(word) == 2 and not has_prose(word.lower())))
+
+
+CLOSING_LETTER = re.compile(
+    r"(?:\bis|\bbe|'s|\bchoose|\bpick|\b[Oo]ption)[\s*_]{1,4}\(?([B-HJ-Z])\)?[.*_]{0,4}\s*$"
 )
+STATED_TRUTH = re.compile(
+    r"\b(?:statement|claim|assertion|proposition|conjecture|hypothesis|answer|sentence|premise)s?\b[^.\n]{0,120}"
+    r"\b(?:is|are)[\s*_:]{1,4}(?:(?:therefore|thus|indeed|clearly|definitely|always)\s)?[*_\"']{0,3}"
+    r"(?P<truth>true|false)[*_\"']{0,3}[.!]?\s*$",
+    re.IGNORECASE,
+)
+OPENING_TRUTH = re.compile(r"\W{0,4}(?P<truth>yes|no|true|false)\b(?=[.,!*:;])", re.IGNORECASE)
 
 
-def last_number(text: str) -> str | None:
-    """The last number of the text, as it was written."""
-    match = last_match(NUMBER, text)
-    return match.group() if match else None
-
-
-def last_match(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    """The last of the matches from left to right."""
-    last = deque(pattern.finditer(text), maxlen=1)
-    return last[0] if last else None
-
-
-def reads_as_number(text: str) -> bool:
-    """Whether the whole text is a number within the reader's bounds."""
-    try:
-        return read_number(text) is not None
-    except TooLarge:
-        return False
+def closing_truth(text: str) -> str | None:
+    """The truth value a text ends on; or the one it opens with, where no number or formula could be meant."""
+    stated = STATED_TRUTH.search(text, max(0, len(text) - 400))
+    if stated:
+        return stated["truth"]
+    opening = OPENING_TRUTH.match(text)
+    return opening["truth"] if opening and closing_value(text) is None else None

@@ -16,17 +16,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from datagen.records import json_line, read_jsonl, write_whole
-from evals.equivalence import compare
+from evals.equivalence import STRICT, compare, is_unparsable
 from evals.extract import extract_answer, extract_marked
+from evals.policy import Policy
 
-GRADER_VERSION = "1"
+GRADER_VERSION = "2"
 """Counts up when a verdict may change, so that finished evaluations are graded again."""
 
-Status = Literal["correct", "wrong", "no answer found", "limit reached", "unparsable gold"]
+Status = Literal[
+    "correct", "wrong", "no answer found", "unparsable gold", "limit reached", "undecided"
+]
 OF_OUTCOME: dict[str, Status] = {
     "equal": "correct",
     "different": "wrong",
     "limit reached": "limit reached",
+    "undecided": "undecided",
 }
 
 
@@ -44,17 +48,19 @@ class Verdict:
     """One line: the status and what it rests on."""
 
 
-def grade(prediction: str, gold: str) -> Verdict:
+def grade(prediction: str, gold: str, policy: Policy = STRICT) -> Verdict:
     """Whether the final answer of `prediction` is `gold`, an answer or a reference solution."""
     expected = read_gold(gold)
-    if expected is None:
+    if expected is None or is_unparsable(expected):
         return Verdict(
             "unparsable gold", False, None, None, "unparsable gold: no answer can be read from it"
         )
-    found = extract_answer(prediction)
+    found = (
+        extract_answer(prediction, policy.choices) if policy.choices else extract_answer(prediction)
+    )
     if found is None:
         return Verdict("no answer found", False, None, None, "no answer found")
-    comparison = compare(found.answer, expected)
+    comparison = compare(found.answer, expected, policy)
     status = OF_OUTCOME[comparison.outcome]
     return Verdict(
         status, status == "correct", found.answer, found.rule, f"{status}: {comparison.rule}"

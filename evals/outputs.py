@@ -1,18 +1,122 @@
-"""The outputs file of an evaluation in progress: one row appended and flushed as each output
-arrives.
+"""Outputs of an evaluation: what is to be made, the file in progress, and the lines of the result.
+
+    Benchmark → plan → Work → Completion → output_row (appended, flushed) → graded_row
 
 A process may die at any byte, so only the last line can be torn: it is cut off on the next start,
-and said. Rows are found again by their `key`, which covers everything the output depends on.
+and said. Rows are found again by their `key`, which covers everything the output depends on. Of a
+benchmark whose authors ask that it is not published, neither problem nor output is written: the
+verdict is made at once and kept in the output's place, with hashes of both texts.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from datagen.generators import Completion, Generator, Request, what_matters
+from datagen.instructions import complies
+from datagen.plan import digest
+from evals.benchmark_problem import Benchmark, Problem
+from evals.grading import GRADER_VERSION
+from evals.judging import judge_withheld
+from evals.settings import EvaluateConfig
+
 Row = dict[str, Any]
+NEEDED = {"key": str, "output": str, "finish_reason": str, "tokens": int, "prompt_tokens": int}
+WITHHELD = "[withheld: the benchmark's authors ask that it is not published]"
+
+
+@dataclass(frozen=True)
+class Work:
+    """One output to make."""
+
+    problem: Problem
+    seed: int
+    sample: int
+    request: Request
+    key: str
+    compat: bool
+    private: bool
+
+
+def plan(
+    benchmark: Benchmark, generator: Generator, config: EvaluateConfig, seed: int
+) -> list[Work]:
+    """Every output to make, in the order of the result file."""
+    how: Row = {
+        "generator": what_matters(generator.identity),
+        "sampling": asdict(config.sampling()),
+    }
+    if benchmark.private:  # nothing is kept that could be graded again
+        how |= {"grader": GRADER_VERSION, "compat": config.compat}
+    work = []
+    for problem in benchmark.problems:
+        messages = ({"role": "user", "content": problem.prompt},)
+        graded = [asdict(problem.policy), problem.gold] if benchmark.private else []
+        for asked in config.seeds_or(seed):
+            for sample in range(config.samples):
+                own = int(digest(["evaluate", asked, problem.id, sample])[:8], 16)
+                request = Request(problem.id, messages, own, stage="evaluate")
+                key = digest([how, problem.id, sample, messages, own, *graded])
+                item = (problem, asked, sample, request, key, config.compat, benchmark.private)
+                work.append(Work(*item))
+    return work
+
+
+def output_row(item: Work, completion: Completion) -> Row:
+    """What the generator gave, before judging."""
+    row = {
+        "key": item.key,
+        "output": completion.text,
+        "finish_reason": completion.finish_reason,
+        "tokens": completion.completion_tokens,
+        "prompt_tokens": completion.prompt_tokens,
+        "seconds": completion.seconds,
+    }
+    if item.private:
+        row |= {
+            "output": WITHHELD,
+            "output_sha256": sha256(completion.text),
+            "words": len(completion.text.split()),
+            "verdict": judge_withheld(item.problem, completion.text, item.compat),
+        }
+    return row
+
+
+def graded_row(item: Work, output: Row, verdict: Row) -> Row:
+    """A line of BENCHMARK.jsonl. Nulls: `correct` without a gold answer, `complies` without a
+    check."""
+    problem, text = item.problem, output["output"]
+    check = problem.check
+    row = {
+        "id": problem.id,
+        "sample": item.sample,
+        "seed": item.seed,
+        "prompt": WITHHELD if item.private else problem.prompt,
+        "gold": problem.gold,
+        "output": text,
+        **verdict,
+        "complies": None if check is None else complies(dict(check), text),
+        "words": output["words"] if item.private else len(text.split()),
+        "tokens": output["tokens"],
+        "prompt_tokens": output["prompt_tokens"],
+        "finish_reason": output["finish_reason"],
+        "seconds": output["seconds"],
+        "prompt_sha256": sha256(problem.prompt),
+        "key": output["key"],
+    }
+    if item.private:  # found again by the next attempt
+        row |= {"output_sha256": output["output_sha256"], "verdict": output["verdict"]}
+    return row
+
+
+def sha256(text: str) -> str:
+    """Of a text in UTF-8; half a surrogate pair counts as it stands."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def read_outputs(path: Path, say: Callable[[str], None]) -> dict[str, Row]:
@@ -37,10 +141,10 @@ def read_outputs(path: Path, say: Callable[[str], None]) -> dict[str, Row]:
 
 
 def parse_row(line: bytes) -> Row | None:
-    """One row; None when it is no JSON object with a key and an output."""
+    """One row; None when it is no JSON object, or lacks what an output has."""
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    known = isinstance(row, dict) and isinstance(row.get("key"), str)
-    return row if known and isinstance(row.get("output"), str) else None
+    whole = isinstance(row, dict) and all(isinstance(row.get(n), k) for n, k in NEEDED.items())
+    return row if whole else None

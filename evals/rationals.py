@@ -14,17 +14,12 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from evals.limits import MAX_ANSWER_CHARS, MAX_DIGITS, MAX_EXPONENT, MAX_NESTING, TooLarge
 from evals.notation import normalise
 
-MAX_ANSWER_CHARS = 1000
-MAX_DIGITS = 400
-MAX_EXPONENT = 400
-MAX_NESTING = 20
+__all__ = ["MAX_ANSWER_CHARS", "Number", "TooLarge", "read_normalised", "read_number"]
+
 MAX_UNIT_WORDS = 6
-
-
-class TooLarge(ValueError):
-    """The text is, or may be, a number beyond what is read."""
 
 
 @dataclass(frozen=True)

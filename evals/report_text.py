@@ -213,6 +213,16 @@ def score_remarks(results: Results) -> Iterator[str]:
                     f"{benchmark}, {name}: {score['limit_reached']} answers were too long or too large to be "
                     "compared and count as not right."
                 )
+            if score.get("grader_failures"):
+                yield (
+                    f"{benchmark}, {name}: the grader did not survive {score['grader_failures']} answers, which "
+                    f"count as not right (problems {', '.join(score['grader_failed_on'])})."
+                )
+            if score.get("accuracy_compat", score.get("accuracy")) != score.get("accuracy"):
+                yield (
+                    f"{benchmark}, {name}: a grader as lenient as the one behind published tables gives "
+                    f"{percent(score['accuracy_compat'])}, this one {percent(score['accuracy'])}."
+                )
             if score.get("unparsable_gold"):
                 yield (
                     f"{benchmark}, {name}: {score['unparsable_gold']} gold answers could not be read; these "

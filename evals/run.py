@@ -1,86 +1,53 @@
 """Evaluation of one model: prompts in, one graded row a problem and sample out, scores last.
 
-    benchmarks → requests → generator → .jsonl.partial → graded BENCHMARK.jsonl → scores.json
+    benchmarks → requests → generator → .jsonl.partial → judge → BENCHMARK.jsonl → scores.json
 
 Everything an output depends on (generator, sampling, prompt, seed) is hashed into its row's key.
 A run that was killed goes on where it stopped; a finished one does nothing; one whose model or
-settings changed redoes exactly the outputs that changed, and says so. Grading is cheap, so it is
-always done afresh from the outputs.
+settings changed redoes exactly the outputs that changed, and says so. All prompts of a benchmark go
+to the generator at once, and answers are judged while it writes. Judging is always done afresh from
+the outputs, except where a benchmark's authors ask that nothing is kept in clear.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from datagen.generators import Completion, Generator, Request, Sampling, what_matters
-from datagen.instructions import complies
+from datagen.generators import Completion, Generator, what_matters
 from datagen.plan import digest
-from datagen.progress_bar import with_progress
 from datagen.records import json_line, write_whole
 from engine.config import differences, flatten
-from evals.benchmarks import Benchmark, Problem, load_benchmarks
-from evals.grading import GRADER_VERSION, grade, verdict_fields
-from evals.outputs import read_outputs
+from evals.benchmark_problem import Benchmark
+from evals.benchmarks import load_benchmarks
+from evals.grading import GRADER_VERSION
+from evals.judging import Judge
+from evals.lm_eval_bridge import HARNESS, check_harness, run_harness
+from evals.outputs import Work, graded_row, output_row, plan, read_outputs
+from evals.sandbox import require_permission
+from evals.sandbox_protection import describe_protection
 from evals.scores import score_rows
+from evals.settings import EvaluateConfig
+from evals.token_progress import watched
+
+__all__ = ["EvaluateConfig", "evaluate", "load_asked"]
 
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluateConfig:
-    """What a model is asked after training, and how it answers."""
-
-    benchmarks: tuple[str, ...] = ("arithmetic", "arithmetic-format")
-    """Built-in names, or paths of local JSONL files."""
-    limit: int | None = None
-    """The first N problems of each benchmark, in file order; all of a file, 300 of a built-in one
-    by default."""
-    samples: int = 1
-    """Answers a problem; more than one needs a temperature."""
-    temperature: float = 0.0
-    """0 is greedy decoding."""
-    top_p: float = 1.0
-    """Share of probability that sampling draws from."""
-    max_tokens: int = 1024
-    """An answer is cut there; the share of cut answers is reported."""
-    wording: str = "plain"
-    """The template around each problem, by name or path; the same as in training. Instructions
-    bring their own."""
-    batch_size: int = 16
-    """Prompts that a local model answers at a time."""
-
-    def __post_init__(self) -> None:
-        if not self.benchmarks:
-            raise ValueError("evaluate.benchmarks must name at least one benchmark")
-        for name in ("limit", "samples", "max_tokens", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"evaluate.{name} must be at least 1, got {value}")
-        if self.samples > 1 and self.temperature == 0:
-            raise ValueError(
-                f"evaluate.samples = {self.samples} needs evaluate.temperature above 0: "
-                "greedy answers are all the same"
-            )
-        self.sampling()  # its own bounds
-
-    def sampling(self) -> Sampling:
-        """How each answer is drawn."""
-        return Sampling(temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens)
-
-
-@dataclass(frozen=True)
-class Work:
-    """One output to make."""
-
-    problem: Problem
-    sample: int
-    request: Request
-    key: str
+def load_asked(config: EvaluateConfig, seed: int) -> list[Benchmark]:
+    """The benchmarks that are asked here; those of the harness are only looked for."""
+    asked = [name for name in config.benchmarks if name not in HARNESS]
+    if len(asked) < len(config.benchmarks):
+        check_harness()
+    benchmarks = load_benchmarks(asked, config.limit, seed, config.wording, config.benchmark_dir)
+    for benchmark in benchmarks:
+        if runs_code(benchmark):
+            require_permission(config.allow_code, f"benchmark {benchmark.name!r}")
+    return benchmarks
 
 
 def evaluate(
@@ -92,21 +59,40 @@ def evaluate(
     say: Say = print,
 ) -> dict[str, Any]:
     """Evaluates one model into `folder/model_name` and returns what scores.json holds."""
-    benchmarks = load_benchmarks(config.benchmarks, config.limit, seed, config.wording)
+    benchmarks = load_asked(config, seed)
     target = folder / model_name
     settings = fingerprint(generator, config, benchmarks, seed)
     finished = read_finished(target, settings, say)
     if finished is not None:
-        count = sum(len(benchmark.problems) for benchmark in benchmarks) * config.samples
+        answers = sum(len(b.problems) for b in benchmarks) * config.samples
+        count = answers * len(config.seeds_or(seed))
         say(f"evaluate {model_name}: {count} answers, complete, nothing to do")
         return finished
     scores: dict[str, Any] = {"model": model_name, "fingerprint": settings, "benchmarks": {}}
     for benchmark in benchmarks:
-        work = plan(benchmark, generator, config, seed)
-        rows = answer(work, generator, config.sampling(), target / f"{benchmark.name}.jsonl", say)
-        scores["benchmarks"][benchmark.name] = score_rows(rows)
+        for remark in benchmark.remarks:
+            say(f"evaluate {model_name}/{benchmark.name}: {remark}")
+        if runs_code(benchmark):
+            for line in describe_protection():
+                say(f"evaluate {model_name}/{benchmark.name}: sandbox: {line}")
+        rows = answer(benchmark, generator, config, seed, target, say)
+        scores["benchmarks"][benchmark.name] = score_rows(rows) | about(benchmark)
+    for name in (name for name in config.benchmarks if name in HARNESS):
+        rows, figures = run_harness(name, generator.identity, config, seed, target, say)
+        scores["benchmarks"][name] = score_rows(rows) | figures
     write_whole(target / "scores.json", json.dumps(scores, indent=2).encode() + b"\n")
     return scores
+
+
+def runs_code(benchmark: Benchmark) -> bool:
+    """Whether answers are programs."""
+    return any(problem.program is not None for problem in benchmark.problems)
+
+
+def about(benchmark: Benchmark) -> dict[str, Any]:
+    """What the scores were measured with: the wording by its hash, and remarks on the problems."""
+    wording = {"name": benchmark.wording, "sha256": benchmark.wording_sha256}
+    return {"wording": wording, "remarks": list(benchmark.remarks)}
 
 
 def fingerprint(
@@ -115,13 +101,11 @@ def fingerprint(
     """All that the scores depend on; two evaluations with the same one are the same."""
     return {
         "generator": what_matters(generator.identity),
-        "sampling": asdict(config.sampling()),
-        "samples": config.samples,
+        **config.what_matters(seed),
         "seed": seed,
         "grader": GRADER_VERSION,
-        "benchmarks": {
-            b.name: digest([asdict(problem) for problem in b.problems]) for b in benchmarks
-        },
+        "benchmarks": {b.name: digest([asdict(p) for p in b.problems]) for b in benchmarks}
+        | {name: config.limit or 0 for name in config.benchmarks if name in HARNESS},
     }
 
 
@@ -144,48 +128,46 @@ def read_finished(target: Path, settings: dict[str, Any], say: Say) -> dict[str,
     return None
 
 
-def plan(
-    benchmark: Benchmark, generator: Generator, config: EvaluateConfig, seed: int
-) -> list[Work]:
-    """Every output to make, in the order of the result file."""
-    how = {"generator": what_matters(generator.identity), "sampling": asdict(config.sampling())}
-    work = []
-    for problem in benchmark.problems:
-        for sample in range(config.samples):
-            request_seed = int(digest(["evaluate", seed, problem.id, sample])[:8], 16)
-            messages = ({"role": "user", "content": problem.prompt},)
-            request = Request(problem.id, messages, request_seed, stage="evaluate")
-            key = digest([how, problem.id, sample, messages, request_seed])
-            work.append(Work(problem, sample, request, key))
-    return work
-
-
 def answer(
-    work: Sequence[Work], generator: Generator, sampling: Sampling, target: Path, say: Say
+    benchmark: Benchmark,
+    generator: Generator,
+    config: EvaluateConfig,
+    seed: int,
+    folder: Path,
+    say: Say,
 ) -> list[dict[str, Any]]:
-    """Makes the outputs that are not there yet, then writes the graded file in the order of the
-    problems."""
+    """Makes the outputs that are not there yet, judging them as they come, then writes the graded
+    file in the order of the problems."""
+    target = folder / f"{benchmark.name}.jsonl"
     partial = target.with_name(target.name + ".partial")
+    work = plan(benchmark, generator, config, seed)
     outputs = read_outputs(target, say) | read_outputs(partial, say)
     kept = {index for index, item in enumerate(work) if item.key in outputs}
     announce(target, len(work), len(kept), len(outputs) - len(kept), say)
-    if len(kept) < len(work):
-        stream = generator.generate([item.request for item in work], sampling, kept)
-        watched = with_progress(
-            stream, f"evaluate {target.parent.name}/{target.stem}", len(work), len(kept), say
-        )
-        for key, row in append_rows(partial, work, watched):
-            outputs[key] = row
-    missing = sum(item.key not in outputs for item in work)
-    assert not missing, f"{target}: the generator left out {missing} of {len(work)} requests"
-    rows = [graded_row(item, outputs[item.key]) for item in work]
+    with Judge(len(work), config.grading_workers, config.compat) as judge:
+        for index in sorted(kept):
+            judge.submit(index, work[index].problem, outputs[work[index].key])
+        if len(kept) < len(work):
+            requests = [item.request for item in work]
+            stream = generator.generate(requests, config.sampling(), kept)
+            made = append_rows(partial, work, stream, judge)
+            label = f"evaluate {target.parent.name}/{target.stem}"
+            kept_tokens = [outputs[work[index].key]["tokens"] for index in kept]
+            outputs |= dict(watched(made, label, len(work), kept_tokens, say))
+        missing = sum(item.key not in outputs for item in work)
+        assert not missing, f"{target}: the generator left out {missing} of {len(work)} requests"
+        verdicts = judge.results([outputs[item.key]["finish_reason"] for item in work])
+    rows = [
+        graded_row(item, outputs[item.key], verdict)
+        for item, verdict in zip(work, verdicts, strict=True)
+    ]
     write_whole(target, b"".join(json_line(row) for row in rows))
     partial.unlink(missing_ok=True)
     return rows
 
 
 def append_rows(
-    partial: Path, work: Sequence[Work], stream: Iterator[tuple[int, Completion]]
+    partial: Path, work: Sequence[Work], stream: Iterator[tuple[int, Completion]], judge: Judge
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Writes each output down before anything else is done with it."""
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -194,6 +176,7 @@ def append_rows(
             row = output_row(work[index], completion)
             file.write(json_line(row))
             file.flush()
+            judge.submit(index, work[index].problem, row)
             yield row["key"], row
 
 
@@ -204,48 +187,3 @@ def announce(target: Path, total: int, kept: int, stale: int, say: Say) -> None:
         say(f"{name}: {stale} outputs of another model or other settings are not used")
     if kept:
         say(f"{name}: {kept} of {total} answers are there already")
-
-
-def output_row(item: Work, completion: Completion) -> dict[str, Any]:
-    """What the generator gave, before grading."""
-    return {
-        "key": item.key,
-        "output": completion.text,
-        "finish_reason": completion.finish_reason,
-        "tokens": completion.completion_tokens,
-        "prompt_tokens": completion.prompt_tokens,
-        "seconds": completion.seconds,
-    }
-
-
-def graded_row(item: Work, output: dict[str, Any]) -> dict[str, Any]:
-    """A line of BENCHMARK.jsonl. Nulls: `correct` without a gold answer, `complies` without a
-    check."""
-    problem, text = item.problem, output["output"]
-    return {
-        "id": problem.id,
-        "sample": item.sample,
-        "prompt": problem.prompt,
-        "gold": problem.gold,
-        "output": text,
-        **judgement(problem, text),
-        "complies": None if problem.check is None else complies(dict(problem.check), text),
-        "words": len(text.split()),
-        "tokens": output["tokens"],
-        "prompt_tokens": output["prompt_tokens"],
-        "finish_reason": output["finish_reason"],
-        "seconds": output["seconds"],
-        "prompt_sha256": hashlib.sha256(
-            problem.prompt.encode("utf-8", "surrogatepass")
-        ).hexdigest(),
-        "key": output["key"],
-    }
-
-
-def judgement(problem: Problem, text: str) -> dict[str, Any]:
-    """The verdict's fields; all null for a problem without a gold answer."""
-    if problem.gold is None:
-        return dict.fromkeys(("correct", "extracted", "rule", "reason", "status"))
-    verdict = grade(text, problem.gold)
-    fields = verdict_fields(verdict)
-    return fields | {"correct": None} if verdict.status == "unparsable gold" else fields

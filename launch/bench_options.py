@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def add_benches(bench: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
-    """`cgd bench loss` and `cgd bench train`; both end in `run(options)`, with `options.name` the bench."""
+    """`cgd bench loss`, `train` and `grade`; all end in `run(options)`, with `options.name` the bench."""
     names = bench.add_subparsers(title="benches", metavar="NAME", required=True, dest="name")
     loss = names.add_parser("loss", help="the masked NLL beside other losses: time, memory, error")
     train = names.add_parser("train", help="the engine beside other trainers: speed, memory, MFU")
@@ -41,3 +41,15 @@ def add_benches(bench: argparse.ArgumentParser, run: Callable[[argparse.Namespac
     )
     train.add_argument("--compile", action="store_true", help="compile the blocks, or the peer")
     train.add_argument("--only", metavar="WORDS", help="trainers whose name has one: ours,packed")
+    add_grade(names.add_parser("grade", help="answer matching beside a peer: agreement, time"), run)
+
+
+def add_grade(grade: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
+    """The file, and what is shown of it."""
+    grade.set_defaults(verb=run)
+    fields = "JSONL with `pred`, `gold`, and where known `label` (true: the prediction is correct)"
+    grade.add_argument("file", metavar="FILE", help=fields)
+    grade.add_argument("--peers", action="store_true", help="math-verify too, where installed")
+    grade.add_argument("--list", action="store_true", help="print every disagreement")
+    limit = "seconds after which a case has failed (10)"
+    grade.add_argument("--limit", type=float, default=10.0, metavar="SECONDS", help=limit)

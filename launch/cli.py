@@ -38,6 +38,7 @@ examples:
   cgd plan CONFIG --world-size 8 --device H100        memory and time, without a GPU; 4 if it does not fit
   cgd bench loss --vocabulary 128256                  the loss beside its peers: time, memory, error
   cgd bench train --model smollm2-135m                the engine beside its peers: tokens/s, memory
+  cgd bench grade cases.jsonl --peers --list          answer matching beside math-verify, on labelled cases
 
 One command, again and again: the same command on the same run folder continues where it stopped.
 On several devices: torchrun --nproc-per-node N -m engine.train CONFIG
@@ -93,6 +94,12 @@ def parser() -> argparse.ArgumentParser:
         sub.set_defaults(set=[], overwrite=False)
     for sub in (quick, whole, data):
         sub.add_argument("--overwrite", action="store_true", help=OVERWRITE)
+    one = "this model alone: base (the student as it is), or an objective that was trained"
+    scores.add_argument("--model", metavar="NAME", help=one)
+    shown = "print the first prompt of each benchmark as the model sees it, and evaluate nothing"
+    scores.add_argument("--show-prompt", action="store_true", help=shown)
+    named = "with --show-prompt: of this one alone; the config need not name it"
+    scores.add_argument("--benchmark", metavar="NAME", help=named)
     add_inspect_options(add(verbs, "inspect", inspect, "show what is trained on"))
     described = add(
         verbs, "report", report, "results.json, report.md and report.html of finished runs"
@@ -189,16 +196,27 @@ def train(options: argparse.Namespace) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """The evaluation stages alone."""
-    run_stages(options, "evaluate")
+    """The evaluation stages alone, or what they would ask."""
+    if options.benchmark and not options.show_prompt:
+        raise ValueError("--benchmark goes with --show-prompt; else set evaluate.benchmarks")
+    if not options.show_prompt:
+        run_stages(options, "evaluate", options.model)
+        return
+    from evals.prompt_preview import show_prompts
+    from launch.config import load_config
+
+    config = load_config(options.config, options.set)
+    show_prompts(config.evaluate, config.student, config.run.seed, options.benchmark)
 
 
-def run_stages(options: argparse.Namespace, kind: str | None = None) -> None:
+def run_stages(
+    options: argparse.Namespace, kind: str | None = None, model: str | None = None
+) -> None:
     """The stages of one kind, or all of them."""
     from launch.config import load_config
     from launch.pipeline import run_pipeline
 
-    run_pipeline(load_config(options.config, options.set), options.overwrite, kind)
+    run_pipeline(load_config(options.config, options.set), options.overwrite, kind, model)
 
 
 def inspect(options: argparse.Namespace) -> None:
@@ -269,6 +287,8 @@ def bench(options: argparse.Namespace) -> None:
     """One comparison."""
     if options.name == "loss":
         from launch.bench_loss import run_bench
+    elif options.name == "grade":
+        from launch.bench_grade import run_bench
     else:
         from launch.bench_train import run_bench
     print(run_bench(options))

@@ -27,10 +27,9 @@ from datagen.stages import StageConfig, run_stage, unchanged
 from datagen.wordings import load_template
 from engine.objectives import OBJECTIVES
 from engine.train import train
-from evals.benchmarks import load_benchmarks
 from evals.grading import grade
 from evals.report import write_report
-from evals.run import evaluate
+from evals.run import evaluate, load_asked
 from launch.config import Config
 from launch.runs import open_run
 
@@ -74,11 +73,15 @@ class OneGenerator:
             gc.collect()  # modules that know each other are not freed before
 
 
-def run_pipeline(config: Config, overwrite: bool = False, kind: str | None = None) -> Path:
-    """Runs all stages, or those of one kind, and returns the run folder."""
+def run_pipeline(
+    config: Config, overwrite: bool = False, kind: str | None = None, model: str | None = None
+) -> Path:
+    """Runs all stages, those of one kind, or those of one kind about one model; returns the run folder."""
     check_inputs(config)
     with open_run(config, overwrite) as folder:
         steps = [step for step in plan(config, folder) if kind in (None, step.kind)]
+        if model is not None:
+            steps = steps_about(model, steps)
         before = [step.marker.exists() for step in steps]
         run_steps(steps)
         if all(before):
@@ -86,10 +89,19 @@ def run_pipeline(config: Config, overwrite: bool = False, kind: str | None = Non
     return folder
 
 
+def steps_about(model: str, steps: Sequence[Step]) -> list[Step]:
+    """The steps of one model: `base` is the student before training, others are called by their objective."""
+    chosen = [step for step in steps if step.name.split()[-1] == model]
+    if not chosen:
+        known = ", ".join(step.name.split()[-1] for step in steps)
+        raise ValueError(f"--model: {model!r} is none of {known}")
+    return chosen
+
+
 def check_inputs(config: Config) -> None:
     """Finds what is missing before anything is paid for; models are looked at when they are read."""
     asked, written = config.evaluate, config.generate
-    load_benchmarks(asked.benchmarks, asked.limit, config.run.seed, asked.wording)
+    load_asked(asked, config.run.seed)
     for stage in (written.critique, written.refine, written.teach):
         if stage.template is not None:
             load_template(stage.template)

@@ -33,6 +33,8 @@ HARMLESS = {*attempt.HARMLESS} - {"student.model", "train.data"} | {
     "teacher.device",
     "generate.batch_size",
     "evaluate.batch_size",
+    "evaluate.benchmark_dir",
+    "evaluate.grading_workers",
 }
 """Keys that decide how fast or where something is computed, not what comes out. Training looks into
 the student and the data; here their paths are all that is compared."""

@@ -232,7 +232,10 @@ def test_the_limit_takes_the_first_problems(quiz: str) -> None:
             "final_answer, answer, solution; found: .*gold",
         ),
         ([{"id": "a", "problem": "?", "answer": None}], r"answer \(NoneType\)"),
-        ([{"id": "a", "problem": "?", "answer": "1"}] * 2, r"bad\.jsonl:2: the id 'a'.* line 1"),
+        (
+            [{"id": "a", "problem": "?", "answer": "1"}] * 2,
+            r"bad\.jsonl:2: the id 'a'.*bad\.jsonl:1",
+        ),
         ([{"id": "a", "problem": "?", "answer": "one\nand two"}], "no final answer can be read"),
         ([], "at least one problem"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evals.grading import grade, grade_file
+from evals.policy import Policy
 
 
 def write_lines(path: Path, *rows: object) -> Path:
@@ -24,6 +25,14 @@ def test_every_outcome_has_its_own_status() -> None:
     assert grade(r"\boxed{1e1000000}", "5").status == "limit reached"
     assert grade(r"\boxed{5}", " \n ").status == "unparsable gold"
     assert grade(r"\boxed{5}", "two lines\nwithout any mark").status == "unparsable gold"
+    assert grade(r"\boxed{5}", r"\frac{1").status == "unparsable gold"
+    assert grade(r"\boxed{1/0}", "2/0").status == "undecided"
+
+
+def test_a_benchmarks_policy_reaches_the_comparison() -> None:
+    assert grade(r"\boxed{2.49}", "2.5").status == "wrong"
+    assert grade(r"\boxed{2.49}", "2.5", Policy(relative_tolerance=0.01)).status == "correct"
+    assert grade("The answer is (B).", "B", Policy(choices=4)).status == "correct"
 
 
 def test_only_the_status_correct_counts_as_correct() -> None:

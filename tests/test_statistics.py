@@ -1,15 +1,26 @@
-"""Intervals and tests, against enumeration and published values."""
+"""Intervals and paired comparisons, against enumeration and published values."""
 
 from __future__ import annotations
 
 from itertools import product
+from math import erfc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.statistics import compare_paired, mcnemar_exact, paired_bootstrap, wilson_interval
+from evals import intervals
+from evals.intervals import bootstrap_means
+from evals.statistics import (
+    bootstrap_interval,
+    compare_paired,
+    mcnemar_exact,
+    paired_bootstrap,
+    resolution,
+    sign_flip_test,
+    wilson_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +99,94 @@ def test_a_paired_comparison_counts_who_solves_what() -> None:
     assert comparison.interval.low <= 0.25 <= comparison.interval.high
 
 
-def test_mcnemar_is_left_out_when_problems_were_sampled() -> None:
-    comparison = compare_paired([0.5, 1.0], [0.25, 1.0])
-    assert comparison.p_value is None
-    assert comparison.only_first is None
+def test_sampled_problems_are_compared_by_their_means() -> None:
+    comparison = compare_paired([0.5, 1.0, 0.75, 1.0], [0.25, 1.0, 0.25, 0.5])
+    assert (comparison.only_first, comparison.only_second) == (None, None)
+    assert comparison.p_value == pytest.approx(2 / 8)  # all three that differ have one sign
+
+
+def test_more_samples_of_a_problem_do_not_make_more_problems() -> None:
+    """Clustered: the same score from one sample or from a thousand equal ones says the same."""
+    rng = np.random.default_rng(5)
+    first, second = rng.integers(0, 2, 40).tolist(), rng.integers(0, 2, 40).tolist()
+    from_one = compare_paired(first, second)
+    repeated = [np.repeat(scores, 1000).reshape(40, 1000).mean(1) for scores in (first, second)]
+    assert compare_paired(*(scores.tolist() for scores in repeated)) == from_one
+
+
+differences_of_few_problems = st.lists(
+    st.integers(-6, 6).map(lambda n: n / 6) | st.integers(-4, 4).map(lambda n: n / 4),
+    min_size=1,
+    max_size=9,
+)
+
+
+@given(differences_of_few_problems)
+def test_sign_flips_equal_enumerating_all_signs(differences: list[float]) -> None:
+    sums = [
+        sum(s * d for s, d in zip(signs, differences, strict=True))
+        for signs in product((1, -1), repeat=len(differences))
+    ]
+    far = sum(abs(total) >= abs(sum(differences)) - 1e-9 for total in sums) / len(sums)
+    assert sign_flip_test(differences) == pytest.approx(far, abs=1e-12)
+
+
+@given(st.integers(0, 400), st.integers(0, 400), st.integers(0, 50))
+def test_sign_flips_of_single_answers_are_mcnemar(first: int, second: int, both: int) -> None:
+    differences = [1.0] * first + [-1.0] * second + [0.0] * (both + 1)
+    expected = mcnemar_exact(first, second)
+    assert sign_flip_test(differences) == pytest.approx(expected, rel=1e-9, abs=1e-13)
+
+
+def test_sign_flips_bear_scores_without_a_common_denominator() -> None:
+    scores = np.random.default_rng(2).normal(0.02, 0.3, 1000)
+    normal = erfc(abs(scores.sum()) / np.sqrt(2 * (scores**2).sum()))
+    assert sign_flip_test(scores.tolist()) == pytest.approx(normal, rel=0.02)
+
+
+def test_the_bootstrap_holds_its_promise() -> None:
+    """The interval of a mean of clustered scores covers the true mean in about 95 of 100 worlds."""
+    rng = np.random.default_rng(11)
+    covered = 0
+    for world in range(300):
+        ability = rng.beta(
+            0.6, 0.9, size=120
+        )  # of the problems: most are nearly always right or wrong
+        scores = rng.binomial(4, ability) / 4
+        interval = bootstrap_interval(scores.tolist(), draws=400, seed=world)
+        covered += interval.low <= 0.4 <= interval.high
+    assert 0.91 <= covered / 300 <= 0.98
+
+
+def test_bootstrap_means_have_the_exact_moments() -> None:
+    scores = np.array([0.0, 0.25, 0.25, 1.0, 0.5])
+    means = bootstrap_means(scores, draws=200_000, seed=1)
+    assert means.mean() == pytest.approx(scores.mean(), abs=0.002)
+    assert means.std() == pytest.approx(scores.std() / np.sqrt(5), rel=0.01)
+
+
+def test_the_bootstrap_draws_the_same_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.random.default_rng(0).random(50)
+    whole = bootstrap_means(scores, 1000, seed=3)
+    monkeypatch.setattr(intervals, "MAX_DRAWN_AT_ONCE", 777)
+    assert bootstrap_means(scores, 1000, seed=3) == pytest.approx(whole, rel=1e-12)
+
+
+def test_a_comparison_says_when_nothing_is_resolved() -> None:
+    few = compare_paired([1, 0, 1, 0] * 10, [1, 0, 0, 0] * 5 + [1, 0, 1, 1] * 5)
+    assert resolution(few).startswith("not resolved at n = 40 (")
+    assert resolution(compare_paired([1, 1, 0], [1, 0, 1])).endswith("for any difference to be)")
+    many = compare_paired([1, 0, 1, 1] * 20, [1, 0, 1, 0] * 20)
+    assert resolution(many) == "higher"
+    assert resolution(compare_paired([1, 0, 1, 0] * 20, [1, 0, 1, 1] * 20)) == "lower"
+
+
+@pytest.mark.parametrize("scores", [[], [float("nan")], [float("inf"), 1.0]])
+def test_scores_that_are_no_numbers_are_refused(scores: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"scores|finite|finite numbers"):
+        bootstrap_interval(scores)
+    with pytest.raises(ValueError, match="finite numbers"):
+        sign_flip_test(scores)
 
 
 def test_unequal_lists_are_refused() -> None:

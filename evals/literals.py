@@ -1,0 +1,69 @@
+"""Numbers and names as they are written: decimals, periods, numerals in a base, subscripts, primes."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from evals.expression import Call, Node, Number, Symbol
+from evals.limits import MAX_DIGITS, MAX_EXPONENT, TooLarge, Unreadable
+from evals.position import Position
+
+
+def number(text: str) -> Number:
+    """A decimal, perhaps with an exponent."""
+    mantissa, _, exponent = text.replace("E", "e").partition("e")
+    whole, point, decimals = mantissa.partition(".")
+    if len(mantissa) > MAX_DIGITS:
+        raise TooLarge(f"more than {MAX_DIGITS} digits")
+    if len(exponent) > len(str(MAX_EXPONENT)) + 1 or abs(int(exponent or 0)) > MAX_EXPONENT:
+        raise TooLarge(f"an exponent beyond {MAX_EXPONENT}")
+    power = Fraction(10) ** int(exponent or 0)
+    value = Fraction(int((whole + decimals) or "0"), 10 ** len(decimals)) * power
+    if not (point and decimals) and not exponent:
+        return Number(value)
+    digits = len((whole + decimals).lstrip("0"))
+    return Number(value, digits, power / 10 ** len(decimals))
+
+
+def repeating(reader: Position, start: Number, text: str) -> Node:
+    """0.1\\overline{6} is 1/6; 52_8 is written in base 8."""
+    if (reader.peek() == "overline" and start.digits is not None) or (
+        reader.peek() == "overline" and "." in text
+    ):  # fmt: skip
+        reader.take()
+        digits = reader.plain_argument()
+        if not digits.isdigit() or len(digits) > 50:
+            raise Unreadable("a period that is no digits")
+        shift = 10 ** len(text.partition(".")[2])
+        return Number(start.value + Fraction(int(digits), (10 ** len(digits) - 1) * shift))
+    if reader.accept("_"):
+        base = reader.plain_argument()
+        return Call("base", (start, Symbol(base)))
+    return start
+
+
+def suffix(reader: Position) -> str:
+    """Subscripts and primes."""
+    text = ""
+    while True:
+        if reader.accept("_"):
+            text += "_" + reader.plain_argument().replace(" ", "")
+        elif reader.accept("'") or reader.accept("prime"):
+            text += "'"
+        elif reader.peek() == "^" and (inner := reader.token(1)) and inner.text == "{" and (
+            (primes := reader.token(2)) and primes.text in {"prime", "'"}
+        ):  # fmt: skip
+            reader.take()
+            text += "'" * reader.plain_argument().count("prime")
+        elif reader.peek() == "^" and (inner := reader.token(1)) and inner.text == "prime":
+            reader.at += 2
+            text += "'"
+        else:
+            return text
+
+
+def symbol_of(inner: Node, mark: str, suffix_text: str) -> Node:
+    """An accented name."""
+    if isinstance(inner, Symbol):
+        return Symbol(inner.name + mark + suffix_text)
+    return Call("accent " + mark, (inner,))

@@ -1,0 +1,55 @@
+"""How far an evaluation is, in tokens: answers differ in length more than in number.
+
+    evaluate base/gsm8k: 240 of 1,319 answers, 1,850 tokens/s, 2:10 min left
+
+The rate is over tokens written in this attempt; what is left is estimated from the mean length of all
+answers so far. A bar on a terminal, a line now and then in a log file.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tqdm import tqdm
+
+from datagen.progress_bar import LINE_EVERY_SECONDS, Say, clock
+
+Made = tuple[str, dict[str, Any]]
+"""(key, row with its `tokens`)."""
+
+
+def watched(
+    made: Iterable[Made], label: str, total: int, kept_tokens: list[int], say: Say
+) -> Iterator[Made]:
+    """The answers as they come; `kept_tokens` are the lengths of those that were there already."""
+    done, tokens, written, new = len(kept_tokens), sum(kept_tokens), 0, 0
+    started = said = arrived = time.monotonic()
+    on_terminal = sys.stderr.isatty()
+    with tqdm(desc=label, total=total, initial=done, disable=not on_terminal) as bar:
+        for key, row in made:
+            now = time.monotonic()
+            # Answers come in batches. A rate taken in the middle of one would be wrong by the batch's
+            # size, so it is taken when an answer was waited for, over those before it.
+            if new and now - arrived >= 0.5 * (arrived - started) / new:
+                about = pace(written, arrived - started, done, total, tokens)
+                bar.set_postfix_str(about, refresh=False)
+                if not on_terminal and now - said >= LINE_EVERY_SECONDS:
+                    said = now
+                    say(f"{label}: {done:,} of {total:,} answers, {about}")
+            new, done = new + 1, done + 1
+            tokens, written = tokens + row["tokens"], written + row["tokens"]
+            bar.update()
+            yield key, row
+            arrived = time.monotonic()
+
+
+def pace(written: int, seconds: float, done: int, total: int, tokens: int) -> str:
+    """`1,850 tokens/s, 2:10 min left`."""
+    rate = written / seconds if seconds > 0 else 0.0
+    if rate == 0:
+        return "no tokens yet"
+    left = (total - done) * (tokens / done) / rate
+    return f"{rate:,.0f} tokens/s, {clock(left)} left"
