@@ -82,7 +82,7 @@ def runs(
         done = subprocess.run(
             [*command, *map(str, configs)],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
             timeout=300,
