@@ -24,7 +24,7 @@ def add_benches(bench: argparse.ArgumentParser, run: Callable[[argparse.Namespac
     train.add_argument(
         "--model",
         default="llama-30m",
-        help="llama-30m, smollm2-135m, qwen2.5-1.5b, llama-3.1-8b, or a model folder (llama-30m)",
+        help="llama-30m, smollm2-135m, a shape that `cgd plan` knows, or a model folder (llama-30m)",
     )
     train.add_argument("--steps", type=int, default=3, help="timed, after one to warm up (3)")
     train.add_argument("--batch-size", type=int, default=8, help="examples of a step (8)")

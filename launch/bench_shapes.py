@@ -10,57 +10,53 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformers import AutoConfig, LlamaConfig, PretrainedConfig, Qwen2Config
+from transformers import AutoConfig, PretrainedConfig
 
 from engine.examples import Example
+from engine.plan_shapes import SHAPES
 
 SPREAD = 0.4
 """Standard deviation of the logarithm of an example's length."""
 
 
-def llama(layers: int, width: int, inner: int, heads: int, groups: int, **more: Any) -> LlamaConfig:
-    """A Llama of that shape; `groups` key-value heads."""
-    return LlamaConfig(
-        num_hidden_layers=layers,
-        hidden_size=width,
-        intermediate_size=inner,
-        num_attention_heads=heads,
-        num_key_value_heads=groups,
-        max_position_embeddings=131_072,
-        **more,
-    )
+LONGEST = 131_072
+"""Positions a model is built for: rows of a benchmark may be long."""
 
-
-def qwen2(layers: int, width: int, inner: int, heads: int, groups: int, **more: Any) -> Qwen2Config:
-    """A Qwen2 of that shape."""
-    return Qwen2Config(
-        num_hidden_layers=layers,
-        hidden_size=width,
-        intermediate_size=inner,
-        num_attention_heads=heads,
-        num_key_value_heads=groups,
-        max_position_embeddings=32_768,
-        **more,
-    )
+BENCHED: dict[str, dict[str, Any]] = {
+    "llama-30m": {
+        "model_type": "llama",
+        "hidden_size": 384,
+        "intermediate_size": 1024,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 6,
+        "vocab_size": 49152,
+        "tie_word_embeddings": True,
+    },
+    "smollm2-135m": {
+        "model_type": "llama",
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "vocab_size": 49152,
+        "tie_word_embeddings": True,
+    },
+    **SHAPES,
+}
+"""Two that a CPU can train, and those that `cgd plan` knows."""
 
 
 def named_shape(name: str) -> PretrainedConfig:
     """The config of a shape from the table, or of a model folder. Raises ValueError for any other name."""
-    tied = {"tie_word_embeddings": True}
-    untied = {"tie_word_embeddings": False}
-    shapes = {
-        "llama-30m": lambda: llama(6, 384, 1024, 6, 6, vocab_size=49_152, **tied),
-        "smollm2-135m": lambda: llama(30, 576, 1536, 9, 3, vocab_size=49_152, **tied),
-        "qwen2.5-1.5b": lambda: qwen2(28, 1536, 8960, 12, 2, vocab_size=151_936, **tied),
-        "llama-3.1-8b": lambda: llama(32, 4096, 14_336, 32, 8, vocab_size=128_256, **untied),
-    }
-    if name in shapes:
-        return shapes[name]()
+    if name in BENCHED:
+        return AutoConfig.for_model(**BENCHED[name], max_position_embeddings=LONGEST)
     if (Path(name) / "config.json").is_file():
         return AutoConfig.from_pretrained(name)
-    close = difflib.get_close_matches(name, shapes, n=1)
+    close = difflib.get_close_matches(name, BENCHED, n=1)
     raise ValueError(
-        f"--model {name} is neither a model folder nor one of {', '.join(shapes)}"
+        f"--model {name} is neither a model folder nor one of {', '.join(BENCHED)}"
         + (f"; did you mean {close[0]}?" if close else "")
     )
 
