@@ -1,9 +1,9 @@
 """Generators: chat messages go in; text, the reason why it ended, and token counts come out.
 
     Requests(messages, seed) + Sampling -> Generator.generate -> (index, Completion), as they finish
+    Generator.open -> Session: submit(ticket, request, sampling) ... collect() -> (ticket, Outcome)
 
-A generator is anything that fits the `Generator` protocol. Here: `transformers` (a model folder or
-hub id, on a CPU or a GPU) and `scripted` (a Python function that plays the teacher). Stages know
+A generator is anything that fits the `Generator` protocol (`backends.py` names them). Stages know
 the protocol alone, so student and teacher may be of different kinds. Everything random hangs on
 each request's own seed: neither the batch that a request shares nor the moment at which a run was
 resumed changes what is written.
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from datagen.records import Record
 
@@ -71,7 +71,48 @@ class Completion:
     completion_tokens: int
     """The stop token included, since it was computed too."""
     seconds: float
-    """This text's share of its batch's time."""
+    """This text's share of its batch's time; of a server's text the time it took."""
+    cached_tokens: int = 0
+    """Prompt tokens that the back end had computed before and took over."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request of which no text came, though the generator is well."""
+
+    kind: str
+    """too long, refused, timeout, connection, server, bad reply"""
+    message: str
+    """One line for people."""
+    attempts: int = 1
+    """How often it was tried."""
+
+
+Outcome = Completion | Failure
+"""What becomes of a request."""
+
+
+class Session(Protocol):
+    """A generator at work. One thread uses it; what it does behind that is its own business."""
+
+    def room(self) -> int:
+        """How many more requests it would like now; more may be submitted, and wait inside."""
+        ...
+
+    def submit(self, ticket: int, request: Request, sampling: Sampling, done: bool = False) -> None:
+        """Hands in work under a number of the caller's. What is `done` is not written and not collected:
+        generators that form batches need to know it, others ignore it."""
+        ...
+
+    def collect(self, timeout: float) -> list[tuple[int, Outcome]]:
+        """What has finished: at once where something has, else within `timeout` seconds, else nothing.
+
+        A session that computes in this thread takes the time it needs for its next texts."""
+        ...
+
+    def close(self) -> None:
+        """Gives up what is unfinished, and frees what the session holds."""
+        ...
 
 
 class Generator(Protocol):
@@ -92,8 +133,12 @@ class Generator(Protocol):
 
         Indices in `done` are not yielded again, but keep their place in the plan of batches: a
         resumed run forms the very batches of an undisturbed one, and so the same texts, bit for
-        bit, on one machine.
+        bit, on one machine. Raises ValueError at the end where requests failed.
         """
+        ...
+
+    def open(self) -> Session:
+        """The generator at work: takes requests while it writes."""
         ...
 
 
@@ -101,48 +146,3 @@ def what_matters(identity: Mapping[str, Any]) -> dict[str, Any]:
     """The part of an identity that texts depend on: not the path, where the content is known; folders may be moved."""
     moved = {"model"} if "fingerprint" in identity else set()
     return {name: value for name, value in identity.items() if name not in moved}
-
-
-@dataclass(frozen=True, kw_only=True)
-class TeacherConfig:
-    """The `[teacher]` section: who writes critiques and refinements."""
-
-    backend: Literal["transformers", "scripted"] = "scripted"
-    """`transformers` runs a model; `scripted` asks a Python function."""
-    model: str | None = None
-    """transformers: a model folder or a hub id."""
-    revision: str | None = None
-    """transformers: branch, tag or commit of a hub model."""
-    chat_template: str | None = None
-    """transformers: a Jinja file for a model that brings no chat template."""
-    script: str = "arithmetic"
-    """scripted: a built-in teacher's name, or `package.module:function`."""
-    batch_size: int = 16
-    """transformers: texts written at a time."""
-    device: str | None = None
-    """transformers: `cpu`, `cuda`, `cuda:1`; unset, a GPU where there is one."""
-
-    def __post_init__(self) -> None:
-        if self.backend == "transformers" and not self.model:
-            raise ValueError('teacher.model is needed with teacher.backend = "transformers"')
-        if self.batch_size < 1:
-            raise ValueError(f"teacher.batch_size must be 1 or more, got {self.batch_size}")
-
-
-def make_generator(config: TeacherConfig) -> Generator:
-    """The generator that a config names."""
-    # The libraries are loaded here and not on top, so that reading a config stays quick.
-    if config.backend == "scripted":
-        from datagen.scripted import ScriptedGenerator
-
-        return ScriptedGenerator(config.script)
-    from datagen.transformers_generator import TransformersGenerator
-
-    assert config.model is not None
-    return TransformersGenerator(
-        config.model,
-        revision=config.revision,
-        chat_template=config.chat_template,
-        batch_size=config.batch_size,
-        device=config.device,
-    )

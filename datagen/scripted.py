@@ -17,8 +17,9 @@ from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from pathlib import Path
 
-from datagen.generators import Completion, Request, Sampling
+from datagen.generators import Completion, Request, Sampling, Session
 from datagen.records import Record
+from datagen.sessions import BatchSession
 
 Teacher = Callable[[str, Record, int], str]
 """(stage, record, seed) -> what the teacher writes."""
@@ -53,6 +54,10 @@ class ScriptedGenerator:
         for index, request in enumerate(requests):
             if index not in done:
                 yield index, self._complete(request)
+
+    def open(self) -> Session:
+        """One text after the other."""
+        return BatchSession(self)
 
     def _complete(self, request: Request) -> Completion:
         if request.record is None:

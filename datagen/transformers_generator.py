@@ -23,8 +23,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from transformers.utils import logging
 
 from datagen.decoding import Written, write_batch
-from datagen.generators import Completion, Message, Request, Sampling
+from datagen.generators import Completion, Message, Request, Sampling, Session
 from datagen.model_folder import find_model, fingerprint
+from datagen.sessions import BatchSession
 
 
 class TransformersGenerator:
@@ -83,6 +84,10 @@ class TransformersGenerator:
             written = dict(zip(batch, texts, strict=True))
             for index in missing:
                 yield index, self._completion(written[index], len(prompts[index]), seconds)
+
+    def open(self) -> Session:
+        """Waves of batches."""
+        return BatchSession(self)
 
     def _completion(self, written: Written, prompt_tokens: int, seconds: float) -> Completion:
         text = self._tokenizer.decode(

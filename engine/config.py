@@ -4,14 +4,15 @@
 
 A section's dataclass lives beside the code it configures, with a docstring under each field; this
 module only fills it. Field types: str, int, float (an integer is fine), bool, Literal, X | None,
-tuple[T, ...] and nested frozen dataclasses. A `__post_init__` that raises ValueError is reported
-with the section's name in front. TOML has no null: an absent key has its default, and None is
+tuple[T, ...], Mapping (any table) and nested frozen dataclasses. A `__post_init__` that raises
+ValueError is reported with the section's name in front. TOML has no null: an absent key has its default, and None is
 written by leaving the key out. Nothing here imports torch, so that a command line can check a file
 before it loads anything heavy.
 """
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import math
 import tomllib
@@ -153,6 +154,10 @@ def convert(value: Any, hint: Any, path: str, known: Sequence[str], problems: li
         inner = [option for option in options if option is not type(None)]
         assert len(inner) == 1, f"{path}: only X | None is supported, not {hint}"
         return convert(value, inner[0], path, known, problems)
+    if origin is collections.abc.Mapping and isinstance(value, dict):
+        return value
+    if origin is tuple and type(value) is options[0]:
+        return (value,)  # a list of one may be written without its brackets
     if origin is tuple and isinstance(value, list):
         items = [
             convert(item, options[0], f"{path}[{index}]", known, problems)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
-from datagen.generators import TeacherConfig
+from datagen.backends import BackendConfig, TeacherConfig
 from datagen.sources import DataConfig
 from datagen.stages import GenerateConfig
 from engine.config import ConfigError, read_config
@@ -50,6 +50,7 @@ class Config:
 
     run: RunConfig
     student: StudentConfig
+    inference: BackendConfig = field(default_factory=BackendConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     data: DataConfig = field(default_factory=DataConfig)
     generate: GenerateConfig = field(default_factory=GenerateConfig)
@@ -61,6 +62,7 @@ class Config:
 SECTIONS: dict[str, type] = {
     "run": RunConfig,
     "student": StudentConfig,
+    "inference": BackendConfig,
     "teacher": TeacherConfig,
     "data": DataConfig,
     "generate": GenerateConfig,

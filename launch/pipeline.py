@@ -14,12 +14,13 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from datagen.generators import Generator, TeacherConfig, make_generator
+from datagen.backends import TeacherConfig, make_generator
+from datagen.generators import Generator
 from datagen.progress_bar import say_line
 from datagen.records import Record
 from datagen.sources import write_prompts
@@ -67,7 +68,7 @@ class OneGenerator:
 
     def release(self) -> None:
         """Gives a model's memory back."""
-        was_model = self._config is not None and self._config.backend != "scripted"
+        was_model = self._config is not None and self._config.runs_on != "scripted"
         self._config = self._generator = None
         if was_model:
             gc.collect()  # modules that know each other are not freed before
@@ -105,7 +106,7 @@ def check_inputs(config: Config) -> None:
     for stage in (written.critique, written.refine, written.teach):
         if stage.template is not None:
             load_template(stage.template)
-    if config.teacher.backend == "scripted":
+    if config.teacher.runs_on == "scripted":
         make_generator(config.teacher)
     if config.train.data is not None and not Path(config.train.data).is_file():
         raise ValueError(f"train.data: there is no file {config.train.data}")
@@ -235,7 +236,7 @@ def is_older(source: Path, target: Path) -> bool:
 def student_as_generator(config: Config, batch_size: int) -> TeacherConfig:
     """The student, to be asked rather than trained: on the device and in the way a model teacher is."""
     return TeacherConfig(
-        backend="transformers",
+        **{f.name: getattr(config.inference, f.name) for f in fields(config.inference)},
         model=config.student.model,
         revision=config.student.revision,
         chat_template=config.student.chat_template,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from engine.config import ConfigError, differences, flatten, read_config, to_tom
 class Wheel:
     size: int = 20
     spokes: tuple[str, ...] = ()
+    rest: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,8 +116,8 @@ def test_all_problems_are_reported_at_once(read) -> None:
         ("max_steps = []", "train.max_steps: expected an integer, got [] (a list)"),
         ("front = 3", "train.front: expected a section, got 3 (an integer)"),
         (
-            'front.spokes = "a"',
-            'train.front.spokes: expected a list of text values, got "a" (text)',
+            "front.spokes = 1",
+            "train.front.spokes: expected a list of text values, got 1 (an integer)",
         ),
         ("front.spokes = [1]", "train.front.spokes[0]: expected a text, got 1 (an integer)"),
         (
@@ -155,6 +157,12 @@ def test_overrides_are_toml_where_they_can_be_and_text_otherwise(read) -> None:
     config = read(text, *overrides)
     expected = Train("models/a b#1.jsonl", 32, 1e-5, front=Wheel(spokes=("x",)))
     assert config == {"train": expected, "run": Run("name=with=equals")}
+
+
+def test_a_list_of_one_needs_no_brackets_and_a_free_table_is_taken_as_it_is(read) -> None:
+    text = '[train]\ndata = "d"\nfront.spokes = "a"\nfront.rest = {x = 1, y = {z = "w"}}'
+    wheel = read(text)["train"].front
+    assert wheel == Wheel(spokes=("a",), rest={"x": 1, "y": {"z": "w"}})
 
 
 @pytest.mark.parametrize("override", ["train.batch_size", "batch_size=3", "=3", "train.=3", ""])

@@ -12,12 +12,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from datagen import decoding, model_folder
+from datagen.backends import TeacherConfig, make_generator
 from datagen.generators import (
     Completion,
     Request,
     Sampling,
-    TeacherConfig,
-    make_generator,
 )
 from datagen.records import Record
 from datagen.scripted import ScriptedGenerator
@@ -329,7 +328,7 @@ def test_impossible_sampling_is_refused(settings: dict[str, float]) -> None:
 
 
 def test_impossible_teachers_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"teacher\.model is needed"):
+    with pytest.raises(ValueError, match="model is needed"):
         TeacherConfig(backend="transformers")
     with pytest.raises(ValueError, match="batch_size"):
         TeacherConfig(batch_size=0)
