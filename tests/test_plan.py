@@ -31,7 +31,8 @@ from engine.plan_rows import Assumptions
 from engine.plan_shapes import SHAPES, find_device, model_shape
 from engine.plan_text import as_text
 from engine.settings import RunConfig, StudentConfig, TrainConfig
-from launch.cli import EXIT_DOES_NOT_FIT, EXIT_MISTAKE, main
+from launch.cli import EXIT_MISTAKE, main
+from launch.verbs_training import EXIT_DOES_NOT_FIT
 
 LLAMA = LlamaConfig(
     hidden_size=256,

@@ -1,0 +1,106 @@
+"""The verbs about one training: inspect, plan, export.
+
+Each verb imports what it needs when it is called, so that `cgd --help` never waits for torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from launch.verb import Verbs, add, add_config
+
+EXIT_DOES_NOT_FIT = 4
+
+
+def add_training_verbs(verbs: Verbs) -> None:
+    """What is trained on, what it costs, what comes of it."""
+    add_inspect_options(add(verbs, "inspect", inspect, "show what is trained on"))
+    add_plan_options(
+        add(verbs, "plan", plan, "memory and time of a training, before paying for it")
+    )
+    add_export_options(add(verbs, "export", export, "a checkpoint as a Hugging Face model folder"))
+
+
+def add_inspect_options(sub: argparse.ArgumentParser) -> None:
+    """Which example and which step are looked at."""
+    add_config(sub)
+    sub.add_argument("--example", metavar="ID", help="this one token by token (the first)")
+    sub.add_argument("--step", type=int, default=1, metavar="N", help="this step's plan (1)")
+    sub.add_argument("--world-size", type=int, default=1, metavar="N", help="on so many ranks (1)")
+    sub.add_argument("--losses", action="store_true", help="the student's loss on each example")
+    sub.add_argument("--json", action="store_true", help="the same as JSON")
+
+
+def add_plan_options(sub: argparse.ArgumentParser) -> None:
+    """Where it would run, and what is assumed where there are no data."""
+    add_config(sub)
+    sub.add_argument("--world-size", type=int, default=1, metavar="N", help="ranks (1)")
+    sub.add_argument("--shard-size", type=int, metavar="M", help="sets train.shard_size")
+    devices = "H200, H100, A100-80, A100-40, L40S, 4090, cpu, or a size such as 40GB (H200)"
+    sub.add_argument("--device", default="H200", metavar="NAME", help=devices)
+    share = "share of the device's peak FLOP/s that is reached (0.4)"
+    sub.add_argument("--mfu", type=float, default=0.4, metavar="SHARE", help=share)
+    sub.add_argument("--examples", type=int, default=100_000, help="assumed without data (100000)")
+    length = "tokens of an example, assumed without data (train.max_length)"
+    sub.add_argument("--tokens-per-example", type=int, metavar="L", help=length)
+    targets = "share of them that is supervised, likewise (0.35)"
+    sub.add_argument("--supervised", type=float, default=0.35, metavar="SHARE", help=targets)
+    sub.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_export_options(sub: argparse.ArgumentParser) -> None:
+    """Which checkpoint, and where to."""
+    add_config(sub)
+    sub.add_argument("--step", type=int, metavar="N", help="the checkpoint of this step (newest)")
+    sub.add_argument("--out", type=Path, metavar="DIR", help="the folder (beside the checkpoints)")
+    kept = "a state kept before a step whose loss was not finite"
+    sub.add_argument("--non-finite", action="store_true", help=kept)
+
+
+def inspect(options: argparse.Namespace) -> None:
+    """What the trainer would consume, shown."""
+    from launch.config import load_config
+    from launch.inspection import Question, inspect_training
+    from launch.inspection_text import print_inspection
+
+    config = load_config(options.config, options.set)
+    question = Question(
+        step=options.step,
+        example=options.example,
+        world_size=options.world_size,
+        losses=options.losses,
+    )
+    print_inspection(inspect_training(config, question), options.json, sys.stdout)
+
+
+def plan(options: argparse.Namespace) -> int:
+    """One plan; the exit code says whether it fits."""
+    from engine.plan import make_plan
+    from engine.plan_rows import Assumptions
+    from engine.plan_text import as_json, as_text
+    from launch.config import load_config
+
+    if options.shard_size is not None:
+        options.set.append(f"train.shard_size={options.shard_size}")
+    config = load_config(options.config, options.set)
+    assumed = Assumptions(
+        num_examples=options.examples,
+        tokens_per_example=options.tokens_per_example,
+        supervised=options.supervised,
+    )
+    where = (options.world_size, options.device, options.mfu, assumed)
+    made = make_plan(config.run, config.student, config.train, *where)
+    print(as_json(made) if options.json else as_text(made))
+    return 0 if made.memory.fits else EXIT_DOES_NOT_FIT
+
+
+def export(options: argparse.Namespace) -> None:
+    """One checkpoint of one training."""
+    from engine.export import export_checkpoint
+    from launch.config import load_config
+
+    config = load_config(options.config, options.set)
+    which = (options.step, options.out, options.non_finite)
+    export_checkpoint(config.run, config.student, config.train, *which)
