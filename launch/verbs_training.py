@@ -1,4 +1,4 @@
-"""The verbs about one training: inspect, plan, export.
+"""The verbs about one training and its data: inspect, plan, export.
 
 Each verb imports what it needs when it is called, so that `cgd --help` never waits for torch.
 """
@@ -20,7 +20,9 @@ def add_training_verbs(verbs: Verbs) -> None:
     add_plan_options(
         add(verbs, "plan", plan, "memory and time of a training, before paying for it")
     )
-    add_export_options(add(verbs, "export", export, "a checkpoint as a Hugging Face model folder"))
+    add_export_options(
+        add(verbs, "export", export, "a checkpoint as a model folder, or the records as a data set")
+    )
 
 
 def add_inspect_options(sub: argparse.ArgumentParser) -> None:
@@ -51,12 +53,21 @@ def add_plan_options(sub: argparse.ArgumentParser) -> None:
 
 
 def add_export_options(sub: argparse.ArgumentParser) -> None:
-    """Which checkpoint, and where to."""
+    """Which checkpoint, or the records, and where to."""
     add_config(sub)
     sub.add_argument("--step", type=int, metavar="N", help="the checkpoint of this step (newest)")
     sub.add_argument("--out", type=Path, metavar="DIR", help="the folder (beside the checkpoints)")
     kept = "a state kept before a step whose loss was not finite"
     sub.add_argument("--non-finite", action="store_true", help=kept)
+    data = sub.add_argument_group("records", "in place of a checkpoint, the data of the run")
+    folder = "write records, conversations of each objective and a data card into this folder"
+    data.add_argument("--records", type=Path, metavar="FOLDER", help=folder)
+    some = "conversations of this objective alone (repeatable; all that have targets)"
+    data.add_argument("--objective", action="append", default=[], metavar="NAME", help=some)
+    forms = ("prompt_completion", "messages")
+    data.add_argument("--form", choices=forms, default=forms[0], help="of a conversation")
+    files = ("parquet", "jsonl")
+    data.add_argument("--format", choices=files, default=files[0], help="of the files")
 
 
 def inspect(options: argparse.Namespace) -> None:
@@ -97,10 +108,23 @@ def plan(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> None:
-    """One checkpoint of one training."""
+    """One checkpoint of one training, or the records of the run."""
     from engine.export import export_checkpoint
     from launch.config import load_config
 
     config = load_config(options.config, options.set)
-    which = (options.step, options.out, options.non_finite)
-    export_checkpoint(config.run, config.student, config.train, *which)
+    if options.records is None:
+        which = (options.step, options.out, options.non_finite)
+        export_checkpoint(config.run, config.student, config.train, *which)
+        return
+    from launch.export_records import Wanted, export_run_records
+
+    wanted = Wanted(
+        folder=options.records,
+        objectives=tuple(options.objective),
+        layout=config.train.layout,
+        form=options.form,
+        format=options.format,
+    )
+    title = f"{config.run.name}: records"
+    print(export_run_records(config.train.data, config.run.folder, title, wanted))
