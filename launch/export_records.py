@@ -6,8 +6,9 @@
 
 A conversation has two forms. `prompt` and `completion`, both lists of turns, is what trainers with a loss on
 the completion alone want, which is the method's loss; `messages` is one list, of which such a trainer
-learns every turn, so it fits tools that mask the earlier turns themselves. Both come from the objective's own function, so they are what the engine trains on. Provenance and
-fields of other people's files are JSON text in Parquet, whose columns must have one type.
+learns every turn, so it fits tools that mask the earlier turns themselves. Both come from the objective's
+own function, so they are what the engine trains on. Provenance and fields of other people's files are JSON
+text in Parquet, whose columns must have one type.
 """
 
 from __future__ import annotations

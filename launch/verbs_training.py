@@ -6,6 +6,7 @@ Each verb imports what it needs when it is called, so that `cgd --help` never wa
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from pathlib import Path
 
@@ -33,6 +34,11 @@ def add_inspect_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--world-size", type=int, default=1, metavar="N", help="on so many ranks (1)")
     sub.add_argument("--losses", action="store_true", help="the student's loss on each example")
     sub.add_argument("--json", action="store_true", help="the same as JSON")
+    paged = sub.add_argument_group("records", "in place of CONFIG, a JSONL file of records")
+    paged.add_argument("--page", type=int, default=1, metavar="N", help="this page (1)")
+    paged.add_argument("--per-page", type=int, default=3, metavar="N", help="so many at a time (3)")
+    known = "only records whose student answer is known to be so"
+    paged.add_argument("--student", choices=("right", "wrong"), help=known)
 
 
 def add_plan_options(sub: argparse.ArgumentParser) -> None:
@@ -71,7 +77,10 @@ def add_export_options(sub: argparse.ArgumentParser) -> None:
 
 
 def inspect(options: argparse.Namespace) -> None:
-    """What the trainer would consume, shown."""
+    """What the trainer would consume, shown; or the records of a file."""
+    if options.config.suffix == ".jsonl":
+        print_records(options)
+        return
     from launch.config import load_config
     from launch.inspection import Question, inspect_training
     from launch.inspection_text import print_inspection
@@ -84,6 +93,21 @@ def inspect(options: argparse.Namespace) -> None:
         losses=options.losses,
     )
     print_inspection(inspect_training(config, question), options.json, sys.stdout)
+
+
+def print_records(options: argparse.Namespace) -> None:
+    """A page of records, as wide as the terminal."""
+    from launch.records_view import View, show_records
+
+    view = View(
+        page=options.page,
+        per_page=options.per_page,
+        example=options.example,
+        student=options.student,
+        width=shutil.get_terminal_size((120, 40)).columns,
+    )
+    for line in show_records(options.config, view):
+        print(line)
 
 
 def plan(options: argparse.Namespace) -> int:
