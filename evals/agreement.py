@@ -22,11 +22,16 @@ from evals.expression import (
     Relation,
     Symbol,
     Word,
+    symbols,
     walk,
 )
+from evals.large_operators import is_open
 from evals.limits import TooLarge
-from evals.meaning import FLIPPED, Meaning, Piece, RealSet, as_real_set, is_name, meaning
+from evals.matrices import as_matrix
+from evals.meaning import Meaning, meaning
+from evals.names import is_name
 from evals.normal_form import tree_key
+from evals.real_sets import FLIPPED, ORDER, Piece, RealSet, from_brackets, merged
 from evals.relations import is_ratio, proportional
 from evals.scalars import Comparer, scalars_agree
 
@@ -35,7 +40,9 @@ MAX_ITEMS = 200
 
 def answers_agree(prediction: Node, gold: Node, comparer: Comparer) -> bool | None:
     """Whether two readings mean the same."""
-    left, right = meaning(prediction), meaning(gold)
+    left, right = meaning(prediction, comparer.work), meaning(gold, comparer.work)
+    if is_unsolved(left) != is_unsolved(right) and is_a_set(left) != is_a_set(right):
+        return comparer.decided(None, "an inequality that is not solved")
     if left.relation and right.relation:
         same_names = left.name and right.name and trees_agree(left.name, right.name, comparer)
         if not same_names:
@@ -43,6 +50,19 @@ def answers_agree(prediction: Node, gold: Node, comparer: Comparer) -> bool | No
     elif (left.relation and left.name is None) or (right.relation and right.name is None):
         return comparer.decided(False, "a relation and a value")
     return values_agree(left, right, comparer)
+
+
+def is_unsolved(found: Meaning) -> bool:
+    """Whether this is an inequality in one unknown that could not be solved."""
+    relation = found.relation if found.name is None else None
+    return relation is not None and set(relation.operators) <= ORDER and len(symbols(relation)) == 1
+
+
+def is_a_set(found: Meaning) -> bool:
+    """Whether this may be a set of reals."""
+    if isinstance(found.value, Group):
+        return from_brackets(found.value) is not None
+    return isinstance(found.value, RealSet)
 
 
 def trees_agree(left: Node, right: Node, comparer: Comparer) -> bool:
@@ -60,7 +80,9 @@ def values_agree(left: Meaning, right: Meaning, comparer: Comparer) -> bool | No
     if isinstance(a, Matrix) or isinstance(b, Matrix):
         return matrices_agree(a, b, comparer)
     if isinstance(a, Group) or isinstance(b, Group):
-        return groups_agree(a, b, comparer)
+        verdict = groups_agree(a, b, comparer)
+        open_ended = verdict is False and (is_open(a) or is_open(b))
+        return comparer.decided(None, "a list with dots") if open_ended else verdict
     if isinstance(a, Call) and isinstance(b, Call) and a.name == b.name == "ratio":
         return all_agree(a.args, b.args, comparer)
     if is_ratio(a) or is_ratio(b):
@@ -152,11 +174,11 @@ def groups_agree(a: Node, b: Node, comparer: Comparer) -> bool | None:
         return comparer.decided(False, "one value and several")
     unordered = a.opening in {"", "{"}, b.opening in {"", "{"}
     if all(unordered):
-        return any_order(tuple(unnamed(a)), tuple(unnamed(b)), comparer)
+        return any_order(tuple(unnamed(a, comparer)), tuple(unnamed(b, comparer)), comparer)
     if any(unordered):
         bare, ordered = (a, b) if unordered[0] else (b, a)
         listed = ordered.opening == "[" and ordered.closing == "]" and bare.opening == ""
-        if listed or all_named(bare):
+        if listed or all_named(bare, comparer):
             return all_agree(a.items, b.items, comparer)
         return comparer.decided(False, "ordered and unordered")
     brackets = (a.opening + a.closing, b.opening + b.closing)
@@ -167,28 +189,32 @@ def groups_agree(a: Node, b: Node, comparer: Comparer) -> bool | None:
     return comparer.decided(verdict, "items in order") if verdict else verdict
 
 
-def unnamed(group: Group) -> list[Node]:
+def unnamed(group: Group, comparer: Comparer) -> list[Node]:
     """The items of a list; a name that only the first carries, `n = 1, 2, 3`, is all of theirs."""
     first, *others = group.items or (Number(Fraction(0)),)
     if not group.items:
         return []
     alone = isinstance(first, Relation) and others
     if alone and not any(isinstance(item, Relation) for item in others):
-        named = meaning(first)
+        named = meaning(first, comparer.work)
         if named.name is not None and isinstance(first, Relation) and is_name(first.terms[0]):
             last = first.terms[-1]
             return [last, *others]
     return list(group.items)
 
 
-def all_named(group: Group) -> bool:
+def all_named(group: Group, comparer: Comparer) -> bool:
     """Whether every item is a value with a name of its own: p = 5, q = 2."""
-    names = [meaning(item).name for item in group.items]
+    names = [meaning(item, comparer.work).name for item in group.items]
     return all(name is not None for name in names) and len(set(names)) == len(names) > 1
 
 
 def matrices_agree(a: Node, b: Node, comparer: Comparer) -> bool | None:
-    """Entry by entry."""
+    """Entry by entry; a row or a column also agrees with the tuple of its entries."""
+    if isinstance(a, Matrix) and isinstance(b, Group):
+        b = as_matrix(b, a)
+    elif isinstance(a, Group) and isinstance(b, Matrix):
+        a = as_matrix(a, b)
     if not isinstance(a, Matrix) or not isinstance(b, Matrix):
         return comparer.decided(False, "a matrix and none")
     shapes = [(len(matrix.rows), len(matrix.rows[0])) for matrix in (a, b)]
@@ -200,11 +226,15 @@ def matrices_agree(a: Node, b: Node, comparer: Comparer) -> bool | None:
 
 
 def real_sets_agree(a: Node | RealSet, b: Node | RealSet, comparer: Comparer) -> bool | None:
-    """Piece by piece, in any order."""
-    left = a if isinstance(a, RealSet) else as_real_set(a)
-    right = b if isinstance(b, RealSet) else as_real_set(b)
-    if left is None or right is None:
+    """Piece by piece, once those that touch are one; in any order, since ends may have none."""
+    sets = [
+        value if isinstance(value, RealSet) else from_brackets(value)
+        for value in (a, b)
+        if isinstance(value, RealSet | Group)
+    ]
+    if len(sets) < 2 or sets[0] is None or sets[1] is None:
         return comparer.decided(False, "a set of reals and none")
+    left, right = (merged(found, comparer.work) for found in sets if found)
     if len(left.pieces) != len(right.pieces):
         return comparer.decided(False, "number of intervals")
     remaining = list(right.pieces)

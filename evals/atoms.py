@@ -11,7 +11,7 @@ from evals.expression import Call, Group, Matrix, Node, Number, Quantity, Symbol
 from evals.limits import Unreadable
 from evals.literals import number, repeating, suffix, symbol_of
 from evals.position import Position
-from evals.vocabulary import FUNCTIONS, GREEK
+from evals.vocabulary import CALLED_NAMES, FUNCTIONS, GREEK
 
 BRACKETS = {
     "(": (")", "]"), "[": ("]", ")"), "{": ("}",), "\\{": ("\\}",), "lbrace": ("rbrace",),
@@ -27,7 +27,6 @@ PREFIXES = {"angle": "∠", "triangle": "△", "measuredangle": "∠"}
 LARGE = {"sum": "Σ", "prod": "Π", "int": "∫", "lim": "lim", "bigcup": "⋃"}
 INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
 CONSTANTS = {"pi": "π", "infty": "∞", "exponentialE": "e", "imaginaryI": "i"}
-CALLED_NAMES = frozenset("fghFGHPQ")
 MATRICES = frozenset(["matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array"])
 
 

@@ -56,7 +56,9 @@ def _load_from_hub(source: Source, label: str) -> Iterator[tuple[str, int, Value
     import datasets  # slow to import, and only here
 
     try:
-        rows = datasets.load_dataset(source.hub, source.subset, split=source.split)
+        rows = without_pictures(
+            datasets.load_dataset(source.hub, source.subset, split=source.split)
+        )
     except Exception as error:  # hub, network, gates, parsing: each library has errors of its own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
@@ -67,26 +69,38 @@ def _load_from_hub(source: Source, label: str) -> Iterator[tuple[str, int, Value
         yield f"{label}, row {number}", number, row
 
 
+def without_pictures(rows: Any) -> Any:
+    """The data set less its columns of images: to read one takes a library that nothing else here needs."""
+    kinds = getattr(rows, "features", None) or {}
+    pictures = [name for name, kind in kinds.items() if type(kind).__name__ == "Image"]
+    return rows.remove_columns(pictures) if pictures else rows
+
+
 def read_problems(
     source: Source, rows: Rows, limit: int | None, template: Template
 ) -> tuple[tuple[Problem, ...], list[str]]:
     """The first `limit` problems, and remarks. ValueError where no row at all can be graded."""
     problems: list[Problem] = []
     place_of: dict[str, str] = {}
+    repeated: list[str] = []
     ungraded: dict[str, str] = {}  # id → why
     for where, number, values in rows.rows:
         if limit is not None and len(problems) >= limit:
             break
         identity = identity_of(source, values, f"{rows.stem}-{number}")
         if identity in place_of:
-            raise ValueError(
+            repeated.append(
                 f"{where}: the id {identity!r} was already used at {place_of[identity]}"
             )
+            continue
         place_of[identity] = where
         problem, why = problem_of(source, values, identity, template, where)
         if why is not None:
             ungraded[identity] = why if source.private else f"{where}: {why}"
         problems.append(problem)
+    if repeated:
+        more = f"; {len(repeated) - 1} more rows repeat an id" if len(repeated) > 1 else ""
+        raise ValueError(repeated[0] + more)
     if ungraded and len(ungraded) == len(problems):
         raise ValueError(next(iter(ungraded.values())))
     remarks = [source.remark] if source.remark else []
@@ -114,7 +128,7 @@ def problem_of(
     gold = text_of(values, source.gold, where)
     why = None
     if gold is None:
-        why = f"the gold answer is empty; found: {fields_found(values)}"
+        why = f"the gold answer is empty, or no text; found: {fields_found(values)}"
     elif read_gold(gold) is None:
         why = f"no final answer can be read from the gold text {gold[:80]!r}"
     policy, bound = source.policy, values.get(source.absolute_tolerance or "")

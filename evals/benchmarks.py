@@ -15,6 +15,7 @@ N problems are taken, in the source's order: the same N for every model and ever
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -30,8 +31,11 @@ BUILT_IN_SIZE = 300
 """Problems of a built-in benchmark without a limit."""
 
 MEASURED = Policy(relative_tolerance=0.005)
-"""For gold answers that are measured or rounded: half a percent, or the gold's own last digit where
-that is coarser; integers and fractions stay exact."""
+"""For gold answers that are measured or rounded. Half a percent is what rounding to three digits may
+change, so a right answer given to three digits is right; a gold answer of fewer digits says less, and
+half a unit of its last digit counts, up to 5 %. Integers and fractions stay exact. All others in the table are
+exact, but for the few problems that state an error bound of their own."""
+TOLERANCE = "decimals count within 0.5 %, or half a unit of the gold's last digit (5 % at most)"
 COMPETITION = "Mathematical Association of America; for evaluation only"
 
 TABLE: dict[str, Source] = {
@@ -50,8 +54,9 @@ TABLE: dict[str, Source] = {
             hub="math-ai/minervamath",
             size=272,
             problem=("question", "problem"),
-            policy=MEASURED,
+            policy=replace(MEASURED, compat_units=True),
             licence="MIT OpenCourseWare, CC BY-NC-SA",
+            remark=f"golds are computed from data of few digits: {TOLERANCE}",
         ),
         Source(
             name="gsm8k",
@@ -71,7 +76,7 @@ TABLE: dict[str, Source] = {
             gold=("final_answer", "answers", "answer"),
             absolute_tolerance="error",
             licence="Apache-2.0",
-            remark="open-ended, text-only, English mathematics",
+            remark="open-ended, text-only, English mathematics; exact, but for a problem's own error bound",
         ),
         Source(
             name="amc23",
@@ -105,7 +110,8 @@ TABLE: dict[str, Source] = {
             gold=("Answer", "answer"),
             policy=MEASURED,
             licence="MIT",
-            remark="53 of the 800 problems refer to a picture, which a language model does not see",
+            remark=f"golds are rounded: {TOLERANCE} (its authors' script takes 4 %); 53 of the 800 "
+            "problems refer to a picture, which a language model does not see",
         ),
         Source(
             name="gpqa",
@@ -179,6 +185,8 @@ def load_benchmark(
     problems, remarks = read_problems(source, rows, limit, template)
     if not problems:
         raise ValueError(f"{rows.where}: a benchmark needs at least one problem")
+    if limit is None and source.size not in (0, len(problems)):
+        remarks = [f"problems here: {len(problems)}; on the hub: {source.size}", *remarks]
     return Benchmark(name, problems, template.name, template.sha256, source.private, tuple(remarks))
 
 

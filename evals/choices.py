@@ -18,6 +18,8 @@ LETTER = re.compile(
     r"(?:\(\s?(?P<inner>[A-Za-z])\s?\)|(?P<bare>[A-Za-z])(?P<mark>[.:)])?)(?P<text>\s.*)?",
     re.IGNORECASE | re.DOTALL,
 )
+GOES_ON = re.compile(r"(?:and|or)\b|[,&+]", re.IGNORECASE)
+"""Behind a letter, more of a list: `(I) and (III)` is no option with its text."""
 ALL_LETTERS = 26
 
 
@@ -59,6 +61,8 @@ def choice(answer: str, options: int) -> Choice | None:
     letter = (match["inner"] or match["bare"]).upper()
     marked = match["inner"] is not None or (bool(options) and match["mark"] is not None)
     text = (match["text"] or "").strip()
-    if (text and not marked) or ord(letter) - ord("A") >= (options or ALL_LETTERS):
+    if (text and (not marked or GOES_ON.match(text))) or ord(letter) - ord("A") >= (
+        options or ALL_LETTERS
+    ):
         return None
     return Choice(letter, text, marked)

@@ -2,8 +2,10 @@
 
     text → tree → meaning → exact normal form, else values at rational points
 
-There is no tolerance but the policy's. An answer beyond the bounds is reported as such, never as
-different; one that is no formula is compared as words. Nothing a model writes is ever evaluated.
+Exact values are compared exactly; what a decimal may be off by is `tolerance`'s. An answer beyond the
+bounds is reported as such, never as different; one that is no formula is compared as words. What can
+be neither shown nor refuted, such as an integral against a number, is undecided. Nothing a model
+writes is ever evaluated.
 """
 
 from __future__ import annotations
@@ -14,14 +16,12 @@ from typing import Literal
 
 from evals.agreement import answers_agree
 from evals.choices import choices_agree
-from evals.compat import leniently_equal
 from evals.expression import Node
 from evals.limits import MAX_ANSWER_CHARS, TooLarge, Unreadable
-from evals.notation import comparable_text, normalise
+from evals.notation import same_text
 from evals.policy import Policy
 from evals.reader import read_formula
 from evals.scalars import Comparer
-from evals.spelling import one_spelling
 
 Outcome = Literal["equal", "different", "limit reached", "undecided"]
 STRICT = Policy()
@@ -47,16 +47,13 @@ def compare(
         return Comparison("limit reached", f"longer than {MAX_ANSWER_CHARS} characters")
     if not prediction or not gold:
         return Comparison("different", "no text")
-    chosen = choices_agree(prediction, gold, policy.choices)
-    if chosen is not None:
-        return Comparison("equal" if chosen else "different", "choice")
     try:
-        comparison = compare_formulas(prediction, gold, policy)
+        chosen = choices_agree(prediction, gold, policy.choices)
+        if chosen is not None:
+            return Comparison("equal" if chosen else "different", "choice")
+        return compare_formulas(prediction, gold, policy)
     except TooLarge as problem:
-        comparison = Comparison("limit reached", str(problem))
-    if policy.compat and comparison.outcome != "equal" and leniently_equal(prediction, gold):
-        return Comparison("equal", "compat")
-    return comparison
+        return Comparison("limit reached", str(problem))
 
 
 def compare_formulas(prediction: str, gold: str, policy: Policy) -> Comparison:
@@ -108,9 +105,3 @@ def read_or_none(text: str) -> Node | None:
         return read_formula(text)
     except Unreadable:
         return None
-
-
-def same_text(left: str, right: str) -> bool:
-    """Whether two texts are one once layout, spacing and the case of prose are dropped."""
-    first, second = normalise(one_spelling(left)), normalise(one_spelling(right))
-    return bool(first) and comparable_text(first) == comparable_text(second)

@@ -37,3 +37,34 @@ EXACT: dict[str, Callable[[Fraction], Fraction | None]] = {
     "cos": lambda value: None if value else Fraction(1),
     "tan": lambda value: None if value else Fraction(0),
 }
+OF_SEVERAL: dict[str, Callable[..., int | Fraction]] = {
+    "max": max,
+    "min": min,
+    "gcd": math.gcd,
+    "lcm": math.lcm,
+}
+"""Applied to a list; the last two to whole numbers."""
+MAX_BITS_OF_LCM = 10_000
+
+
+def of_several(name: str, values: list[Fraction]) -> Fraction | None:
+    """The function of a list of rationals."""
+    if name in {"max", "min"}:
+        return Fraction(OF_SEVERAL[name](values))
+    if any(value.denominator != 1 for value in values):
+        return None
+    if sum(value.numerator.bit_length() for value in values) > MAX_BITS_OF_LCM:
+        raise TooLarge(f"numbers of more than {MAX_BITS_OF_LCM} bits")
+    return Fraction(OF_SEVERAL[name](*map(int, values)))
+
+
+def modulo(value: Fraction, modulus: Fraction) -> Fraction | None:
+    """The remainder of whole numbers."""
+    whole = value.denominator == modulus.denominator == 1 and modulus > 0
+    return value % modulus if whole else None
+
+
+OF_TWO: dict[str, Callable[[Fraction, Fraction], Fraction | None]] = {
+    "binom": binomial,
+    "mod": modulo,
+}

@@ -126,3 +126,31 @@ def symbols(node: Node) -> set[str]:
 def is_scalar(node: Node) -> bool:
     """Whether the tree stands for a number or a formula."""
     return not any(isinstance(n, Word | Group | Relation | Matrix) for n in walk(node))
+
+
+def infinite(node: Node) -> int:
+    """1 for ∞, -1 for -∞, 0 for anything finite."""
+    if isinstance(node, Symbol):
+        return int(node.name == "∞")
+    if isinstance(node, Call) and node.name == "neg":
+        return -infinite(node.args[0])
+    return 0
+
+
+def replaced(node: Node, old: Node, new: Node) -> Node:
+    """The tree with one of its parts, wherever it occurs, replaced."""
+    if node == old:
+        return new
+    parts = tuple(replaced(child, old, new) for child in children(node))
+    if isinstance(node, Call):
+        return Call(node.name, parts)
+    if isinstance(node, Group):
+        return Group(node.opening, node.closing, parts)
+    if isinstance(node, Relation):
+        return Relation(node.operators, parts)
+    if isinstance(node, Quantity):
+        return Quantity(parts[0], node.unit)
+    if isinstance(node, Matrix):
+        width = len(node.rows[0])
+        return Matrix(tuple(parts[at : at + width] for at in range(0, len(parts), width)))
+    return node

@@ -11,9 +11,10 @@
     formula      the last formula between math delimiters: a guess, so its share is worth watching
     last number  a guess of last resort, likewise
 
-An answer repeated later wins over an earlier one: a "final answer" after the last box is the final answer. With
-`choices`, the problem has so many options and only their letters are answers (`extract_options`); the rule is then
-`boxed`, `tags` or `option`, and a text that chooses none has no answer.
+An answer repeated later wins over an earlier one: a "final answer" after the last box is the final answer. A percent
+sign right behind a box belongs to its number. Nothing is guessed where the text denies the value, or says that there is
+no answer. With `choices`, the problem has so many options and only their letters are answers (`extract_options`); the
+rule is then `boxed`, `tags` or `option`, and a text that chooses none has no answer.
 
 Every rule is a bounded number of passes over the text. The answer is returned as it was written; reading it is
 `equivalence`.
@@ -28,7 +29,14 @@ from typing import Literal
 from evals.extract_boxes import Box, last_box
 from evals.extract_options import boxed_option, chosen_option
 from evals.extract_phrases import Announced, last_announced, last_hashed
-from evals.extract_values import closing_value, has_prose, reads_as_number, reads_as_same_number
+from evals.extract_values import (
+    SENTENCE_END,
+    Span,
+    closing_value,
+    has_prose,
+    reads_as_number,
+    reads_as_same_number,
+)
 from evals.extract_visible import last_tagged, visible_text
 
 Rule = Literal[
@@ -67,6 +75,8 @@ def extract_answer(text: str, choices: int = 0) -> Extraction | None:
     if truth := closing_truth(text):
         return Extraction(truth, "truth value")
     closing = closing_value(text)
+    if closing is not None and is_denied(text, closing[0]):
+        return None
     if closing is None:
         letter = CLOSING_LETTER.search(text, max(0, len(text) - 100))
         return Extraction(letter[1], "option") if letter else None
@@ -98,11 +108,20 @@ def marked_answer(text: str) -> Extraction | None:
     if box is not None:
         if announced is not None and announced.start >= box.end and overrules(announced, box):
             return Extraction(announced.answer, "phrase")
-        return Extraction(box.content, "boxed")
+        return Extraction(with_percent(text, box), "boxed")
     hashed = last_hashed(text)
     if hashed is not None:
         return Extraction(hashed[0], "hashes")
     return Extraction(announced.answer, "phrase") if announced else None
+
+
+PERCENT_BEHIND = re.compile(r"\s?\$?\s?(?:\\?%|per\s?cent\b|pct\b)")
+
+
+def with_percent(text: str, box: Box) -> str:
+    """The number in a box, with the percent sign that was left outside of it."""
+    outside = PERCENT_BEHIND.match(text, box.end) and reads_as_number(box.content)
+    return f"{box.content}\\%" if outside and "%" not in box.content else box.content
 
 
 def extract_option(text: str, choices: int) -> Extraction | None:
@@ -148,6 +167,33 @@ def is_symbol(word: str) -> bool:
     """`AB` and `xy` are names and products; `is` and `it` are words."""
     capitals = word.isupper() and len(word) <= 4
     return word.isascii() and (capitals or (len(word) == 2 and not has_prose(word.lower())))
+
+
+DENIED = re.compile(
+    r"\b(?:not|never|isn't|no answer\b.{0,60})\s(?:[a-z]{1,9}\s){0,2}\$?$", re.IGNORECASE
+)
+GIVES_UP = re.compile(
+    r"\bno (?:final )?answer\b|\bnot enough information\b"
+    r"|\b(?:can(?:not|'t|\snot)|could(?:n't|\snot)|(?:unable|impossible|not possible) to|do(?:n't|\snot))\s"
+    r"(?:be\s)?(?:determined?|solved?|answer(?:ed)?|help|know|find|found|provide|computed?)\b",
+    re.IGNORECASE,
+)
+GOES_ON = re.compile(r"\b(?:but|so|however|therefore|thus|hence|then)\b", re.IGNORECASE)
+MAX_TAIL_CHARS = 400
+
+
+def is_denied(text: str, value: Span) -> bool:
+    """Whether the last value is one that the text rules out ("it is not 7"), or stands in a sentence that says there
+    is no answer, or before it: then it is none, and nothing is guessed."""
+    tail = text[-MAX_TAIL_CHARS:]
+    place = tail.rfind(value.content)
+    if place < 0:
+        return False
+    starts = [end.end() for end in SENTENCE_END.finditer(tail, 0, place)]
+    sentence = starts[-1] if starts else 0
+    said = GIVES_UP.search(tail, sentence)
+    given_up = said is not None and GOES_ON.search(tail, said.end()) is None
+    return given_up or DENIED.search(tail, 0, place) is not None
 
 
 CLOSING_LETTER = re.compile(

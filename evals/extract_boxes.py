@@ -12,7 +12,7 @@ import re
 from collections import deque
 from dataclasses import dataclass
 
-from evals.extract_values import reads_as_same_number
+from evals.equivalence import compare
 
 TOKEN = re.compile(
     r"\\(?:f?boxed|f(?:rame)?box)\s{0,8}\{|\\f?boxed(?![A-Za-z])"
@@ -104,9 +104,9 @@ def join_spread(text: str, boxes: list[Box]) -> Box:
 
 
 def repeated(box: Box, later: list[Box]) -> bool:
-    """Whether a later box says the same: `\\boxed{\\frac12}` or `\\boxed{0.5}`."""
+    """Whether a later box says the same: `\\boxed{\\frac12}` or `\\boxed{0.5}`, `\\boxed{x+1}` or `\\boxed{1+x}`."""
     return any(
-        box.content == other.content or reads_as_same_number(box.content, other.content)
+        box.content == other.content or compare(box.content, other.content).outcome == "equal"
         for other in later
     )
 

@@ -62,7 +62,7 @@ def patterns(choices: int) -> Patterns:
             r"(?:(?P<alone>[.*_$`\"'}]{0,6}\s*$)|[.):*}]{0,4}(?<=[\W_])(?=\s|\\|$))"
         ),
         concluded=re.compile(
-            rf"(?:{wrapped}|(?:\b(?:is|are|be|with|hence|thus|therefore|so|conclude)|'s|:),?[\s*]{{1,4}}"
+            rf"(?:{wrapped}(?=[.*_$]{{0,4}}\s*$|[,;]|\s(?:because|since|as|is)\b)|(?:\b(?:is|are|be|with|hence|thus|therefore|so|conclude)|'s|:),?[\s*]{{1,4}}"
             rf"(?:(?P<b>[{bare}]){stop}|(?P<c>[{capital}])(?=[.*_]{{0,3}}\s*$)))"
         ),
     )
@@ -78,7 +78,7 @@ def chosen_option(text: str, choices: int) -> str | None:
         match
         for pattern in (known.announced, known.confirmed)
         for match in deque(pattern.finditer(text), maxlen=16)
-        if not is_ruled_out(text, match)
+        if not is_ruled_out(text, match) and not is_only_mentioned(text, match)
     ]
     if found:
         return letter_of(max(found, key=lambda match: match.end()))
@@ -99,9 +99,13 @@ def option_line(text: str, choices: int) -> str | None:
         return None
     matches = [match for line in lines if (match := patterns(choices).line.match(line))]
     last = patterns(choices).line.match(lines[-1])
+    chosen = {letter_of(match) for match in matches}
+    if last and letter_of(last) == "A" and lines[:-1] and lines[-2].rstrip().endswith("?"):
+        return None  # the first option of a question that is restated
     if last and last["alone"] is not None:
-        return letter_of(last)
-    if len({letter_of(match) for match in matches}) == 1 and (last or len(lines) <= 3):
+        continues = chr(ord(letter_of(last)) - 1) in chosen and len(chosen) == len(matches)
+        return None if continues else letter_of(last)
+    if len(chosen) == 1 and (last or len(lines) <= 3) and not is_listed(text, matches[0]):
         return letter_of(matches[0])
     return None
 
@@ -121,14 +125,57 @@ def is_ruled_out(text: str, match: re.Match[str]) -> bool:
     return bool(RULED_OUT_BEFORE.search(before) or RULED_OUT_AFTER.match(text, match.end()))
 
 
+NAMER = re.compile(
+    r"\b(?:answer|choice|option|choose|select|pick|go with)(?P<plural>s?)\b", re.IGNORECASE
+)
+LOOKED_AT = re.compile(
+    r"\b(?:consider|examin|evaluat|analy[sz]|check|test|look|discuss|about|regarding|for|with|each|every|in|on|to|from"
+    r"|compare|first|next|then|eliminate|whereas|while|both)[a-z]{0,4}[\s,:*]{1,4}(?:at\s|the\s|answer\s){0,2}$",
+    re.IGNORECASE,
+)
+ENDS = re.compile(
+    r"[)\]*_}$`\"']{0,6}(?:\s*$|\s*\n|[.!;)]|,?\s(?:because|since|as|is\s(?:the\s)?(?:\w+ly\s)?(?:correct|right|best|answer))\b)"
+)
+
+
+def is_only_mentioned(text: str, match: re.Match[str]) -> bool:
+    """Whether the letter is one of a list of options, or the subject of what is said of it: `options: (A) 5 (B) 7`,
+    `look at option A, which says`. An output that was cut while it weighed the options chooses none."""
+    letter = match.start(match.lastgroup or 0)
+    namer = deque(NAMER.finditer(text, match.start(), letter), maxlen=1)
+    if not namer:
+        return False
+    if is_listed(text, match):
+        return True
+    word = namer[0].group().lower()
+    if namer[0]["plural"] and word in {"options", "choices", "answers"}:
+        return True
+    if word not in {"option", "choice"} or re.search(r"[a-z:]", text[namer[0].end() : letter]):
+        return False
+    before = text[max(0, namer[0].start() - 30) : namer[0].start()]
+    return bool(LOOKED_AT.search(before)) or not ENDS.match(text, match.end())
+
+
+def is_listed(text: str, match: re.Match[str]) -> bool:
+    """Whether the next letter follows as the next option of a list: `(A) 5 (B) 7`, or a line further down."""
+    following = re.escape(chr(ord(letter_of(match)) + 1))
+    option = rf"(?:\({following}\)|(?<![\w']){following}[).:])"
+    listed = rf"(?:[^\n.!?]{{0,80}}|[^\n]{{0,80}}\n{{1,3}}\s{{0,4}}){option}"
+    return re.match(listed, text[match.end() : match.end() + 200]) is not None
+
+
 MAX_SENTENCE_CHARS = 500
-DENIES = re.compile(r"\b(?:not|incorrect|wrong|eliminate|except|neither|nor|rule|cannot)\b|n't\b")
+DENIES = re.compile(
+    r"\b(?:not|incorrect|wrong|eliminate|except|neither|nor|rule|cannot)\b|n't\b|\b(?:options|choices)(?:\sare|:)"
+)
 CONCLUDES = re.compile(r"\b(?:therefore|thus|hence|so)\b")
 
 
 def only_option(text: str, choices: int) -> str | None:
     """The option that the last sentence, or its conclusion, ends on, where it names a single one."""
     sentence = re.split(r"[.!?]\s|\n", text[-MAX_SENTENCE_CHARS:])[-1]
+    if (line := patterns(choices).line.match(sentence)) and line["alone"] is not None:
+        return None  # `option_line` has refused it
     conclusion = deque(CONCLUDES.finditer(sentence), maxlen=1)
     for part in (sentence, *(sentence[match.start() :] for match in conclusion)):
         letters = {letter_of(match) for match in patterns(choices).concluded.finditer(part)}

@@ -54,6 +54,8 @@ def last_announced(text: str) -> Announced | None:
     offset = max(0, len(text) - WINDOW_CHARS)
     sentence: Announced | None = None
     for match in reversed(deque(PHRASE.finditer(text, offset), maxlen=MAX_ANNOUNCEMENTS)):
+        if DENIED.search(match.group()):
+            continue
         rest = text[match.end() : match.end() + 2 * MAX_ANSWER_CHARS]
         answer, plain = value_announced(rest)
         if answer is None:
@@ -65,6 +67,7 @@ def last_announced(text: str) -> Announced | None:
     return sentence
 
 
+DENIED = re.compile(r"\b(?:not|cannot|never)\b|n't\b", re.IGNORECASE)
 LEADS = re.compile(
     r"(?:[\s:=*_#>`]|\b(?:therefore|thus|hence|then|so|also|still|indeed|simply|just|exactly|clearly|actually|equal to"
     r"|given by|approximately|about|roughly)\b,?|\\approx\b)*",
@@ -181,7 +184,7 @@ def is_alone(sentence: str, number: re.Match[str]) -> bool:
     before, after = sentence[: number.start()], sentence[number.end() :]
     if SCALED.match(after) or BEFORE_NUMBER.search(before):
         return False
-    return not after[:1].isalnum() and not re.search(r"\b(?:not|no|never)\b", before)
+    return not after[:1].isalnum() and not re.search(r"\b(?:not|no|never|cannot)\b|n't\b", before)
 
 
 def last_hashed(text: str) -> tuple[str, int] | None:

@@ -1,26 +1,25 @@
-"""Grading: a model's output against the gold answer, and a whole file of such pairs.
+"""Grading: a model's output against the gold answer.
 
     prediction → extract_answer → compare with the gold answer → Verdict
+               → compat: what the grader behind published tables says of it
 
 A verdict says more than right or wrong: an output without an answer, an answer beyond the
 reader's bounds and a gold answer that cannot be read are outcomes of their own. The last one is
-an error of the data, so it is counted apart and never held against the model.
+an error of the data, so it is counted apart and never held against the model. The lenient verdict is
+a second opinion beside it and changes nothing of it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from datagen.records import json_line, read_jsonl, write_whole
+from evals.compat import leniently_correct
 from evals.equivalence import STRICT, compare, is_unparsable
 from evals.extract import extract_answer, extract_marked
 from evals.policy import Policy
 
-GRADER_VERSION = "2"
+GRADER_VERSION = "3"
 """Counts up when a verdict may change, so that finished evaluations are graded again."""
 
 Status = Literal[
@@ -67,6 +66,17 @@ def grade(prediction: str, gold: str, policy: Policy = STRICT) -> Verdict:
     )
 
 
+def grade_leniently(
+    prediction: str, gold: str, verdict: Verdict, policy: Policy = STRICT
+) -> bool | None:
+    """What the reference of `compat` says; `verdict` where it is not followed, None without a gold."""
+    expected = read_gold(gold)
+    if expected is None:
+        return None
+    lenient = leniently_correct(prediction, expected, policy.choices, policy.compat_units)
+    return verdict.correct if lenient is None else lenient
+
+
 def read_gold(gold: str) -> str | None:
     """The short answer: what a solution marks as its answer, or a single line as it stands."""
     marked = extract_marked(gold)
@@ -74,45 +84,6 @@ def read_gold(gold: str) -> str | None:
         return marked.answer
     gold = gold.strip()
     return gold if gold and "\n" not in gold else None
-
-
-@dataclass(frozen=True)
-class GradeSummary:
-    """How a file was graded. Rows with an unparsable gold do not count in the accuracy."""
-
-    rows: int
-    correct: int
-    statuses: dict[str, int]
-
-    @property
-    def graded(self) -> int:
-        """Rows that have a readable gold answer."""
-        return self.rows - self.statuses.get("unparsable gold", 0)
-
-    @property
-    def accuracy(self) -> float | None:
-        """None when there was nothing to grade."""
-        return self.correct / self.graded if self.graded else None
-
-    def __str__(self) -> str:
-        share = self.accuracy
-        accuracy = "no accuracy" if share is None else f"accuracy {100 * share:.1f} %"
-        statuses = ", ".join(f"{count} {status}" for status, count in self.statuses.items())
-        return f"{accuracy} ({self.correct} of {self.graded}; {statuses})"
-
-
-def grade_file(source: Path, target: Path) -> GradeSummary:
-    """Grades JSONL rows `{pred, gold, …}`; every row gains what `verdict_fields` lists."""
-    if source.resolve() == target.resolve():
-        raise ValueError(f"{target}: the graded file must not be the file that is read")
-    statuses: Counter[str] = Counter()
-    graded: list[bytes] = []
-    for row in read_pairs(source):
-        verdict = grade(row["pred"], row["gold"])
-        statuses[verdict.status] += 1
-        graded.append(json_line(row | verdict_fields(verdict)))
-    write_whole(target, b"".join(graded))
-    return GradeSummary(len(graded), statuses["correct"], dict(statuses.most_common()))
 
 
 def verdict_fields(verdict: Verdict) -> dict[str, Any]:
@@ -124,18 +95,3 @@ def verdict_fields(verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "status": verdict.status,
     }
-
-
-def read_pairs(source: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file to grade. ValueError names the line that cannot be used."""
-    for number, row in read_jsonl(source):
-        for field in ("pred", "gold"):
-            if field not in row:
-                found = ", ".join(row) or "none"
-                raise ValueError(
-                    f"{source}:{number}: the field {field!r} is missing (fields found: {found})"
-                )
-            if isinstance(row[field], bool) or not isinstance(row[field], str | int | float):
-                kind = type(row[field]).__name__
-                raise ValueError(f"{source}:{number}: {field!r} must be text, got {kind}")
-        yield row | {"pred": str(row["pred"]), "gold": str(row["gold"])}

@@ -4,8 +4,9 @@
 
 Grading then costs the generator no time, and an answer that kills its worker, or holds it longer
 than SECONDS_PER_CASE, kills nothing else: workers answer one case at a time and in order, so the
-first case without an answer is the culprit. It is named in its verdict, the worker is replaced, and
-the rest of the chunk goes to the new one. Without workers cases are graded where they are submitted.
+first case without an answer is the suspect. A death may have come from outside, so it is tried once
+more on a new worker; one that kills again, or is too slow, is named in its verdict, and the rest of
+the chunk goes on. Without workers cases are graded where they are submitted.
 """
 
 from __future__ import annotations
@@ -105,6 +106,7 @@ class GradingPool:
     def _feed(self) -> None:
         """One thread: its worker, replaced whenever it is gone."""
         worker: subprocess.Popen[bytes] | None = None
+        suspect: int | None = None
         try:
             while (chunk := self._chunks.get()) is not None:
                 while chunk and not self._left.is_set():
@@ -114,8 +116,11 @@ class GradingPool:
                         reason = TOO_SLOW if worker.poll() is None else DIED
                         stop(worker)
                         worker = None
-                        self._results[chunk[answered][0]] = failed(reason)
-                        answered += 1
+                        index, case = chunk[answered]
+                        if reason == TOO_SLOW or index == suspect:
+                            self._results[index] = failed(reason, case["compat"])
+                            answered += 1
+                        suspect = index
                     chunk = chunk[answered:]
         except BaseException as error:  # shown by results(), in the thread that waits for them
             self._failures.append(error)
@@ -189,12 +194,13 @@ def stop(worker: subprocess.Popen[bytes]) -> None:
     worker.wait()
 
 
-def failed(reason: str) -> dict[str, Any]:
+def failed(reason: str, compat: bool) -> dict[str, Any]:
     """The verdict on an answer that its worker did not survive."""
-    return {
+    verdict = {
         "correct": False,
         "extracted": None,
         "rule": reason,
         "reason": f"undecided: {reason} on this answer",
         "status": "undecided",
     }
+    return verdict | ({"correct_compat": False} if compat else {})

@@ -11,10 +11,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from evals.grading import grade, verdict_fields
+from evals.grading import grade, grade_leniently, verdict_fields
 from evals.policy import Policy
 
 READY = b"ready\n"
@@ -29,9 +28,8 @@ def grade_case(case: Mapping[str, Any]) -> dict[str, Any]:
     if verdict.status == "unparsable gold":
         fields |= {"correct": None}
     if case["compat"]:
-        lenient = grade(case["prediction"], case["gold"], replace(policy, compat=True))
-        known = lenient.status != "unparsable gold"
-        fields |= {"correct_compat": lenient.correct if known else None}
+        lenient = grade_leniently(case["prediction"], case["gold"], verdict, policy)
+        fields |= {"correct_compat": lenient}
     return fields
 
 

@@ -13,10 +13,8 @@ nothing; and only the standard library can be imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 from evals.benchmark_problem import Program
-from evals.sandbox import Job, ProgramVerdict, SandboxLimits, run_job, run_jobs
+from evals.sandbox import Job, ProgramVerdict, SandboxLimits, run_job
 
 FENCE = "```"
 CODE_STARTS = ("def ", "async def ", "import ", "from ", "class ", "@")
@@ -37,13 +35,6 @@ def check_program(
 ) -> ProgramVerdict:
     """Run a whole program against the tests of its problem, in the sandbox."""
     return run_job(job_of(program, tests), limits)
-
-
-def check_programs(
-    pairs: Iterable[tuple[str, Program]], limits: SandboxLimits | None = None, num_workers: int = 0
-) -> Iterator[ProgramVerdict]:
-    """The same for many programs, several at a time, in their order."""
-    yield from run_jobs([job_of(*pair) for pair in pairs], limits, num_workers)
 
 
 def job_of(program: str, tests: Program) -> Job:

@@ -31,10 +31,10 @@ class Interval:
     high: float
 
 
-def wilson_interval(successes: float, trials: int, z: float = Z_95) -> Interval:
+def wilson_interval(successes: float, trials: float, z: float = Z_95) -> Interval:
     """Wilson's score interval for a share: honest near 0 and 1 and for small samples.
 
-    `successes` may be a sum of per-problem means; one trial a problem is then conservative.
+    `successes` may be a sum of per-problem means; one trial a problem is then conservative. Neither need be whole.
     """
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(f"0 <= successes <= trials and trials >= 1, got {successes} of {trials}")

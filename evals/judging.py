@@ -6,7 +6,8 @@
 
 Every output gets a status: correct, wrong, no answer found, truncated (cut at `max_tokens` before an
 answer was found), limit reached, unparsable gold, undecided. A null `correct` is not graded and does
-not count in the accuracy.
+not count in the accuracy. With `compat` every row also has `correct_compat`, what the grader behind
+published tables says; it is null where there is no gold answer for that grader to compare with.
 """
 
 from __future__ import annotations
@@ -76,8 +77,10 @@ class Judge:
         """The verdicts in order, one for each finish reason."""
         verdicts = dict(self._pool.results()) | self._known
         verdicts |= {index: run.result() for index, run in self._runs.items()}
+        known: dict[str, Any] = {"correct_compat": None} if self._compat else {}
         return [
-            with_truncation(verdicts[index], reason) for index, reason in enumerate(finish_reasons)
+            with_truncation(known | verdicts[index], reason)
+            for index, reason in enumerate(finish_reasons)
         ]
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from datagen.generators import what_matters
 from datagen.plan import digest
 from datagen.records import json_line, write_whole
-from evals.outputs import read_outputs
+from evals.outputs import lengths, read_outputs
 from evals.scores import share
 from evals.settings import EvaluateConfig
 
@@ -189,7 +189,7 @@ def rows_of(
                 "status": status,
                 "score": score,
                 "complies": None,
-                "words": len(text.split()),
+                **lengths(text),
                 "tokens": 0,
                 "prompt_tokens": 0,
                 "finish_reason": "unknown",
@@ -213,6 +213,7 @@ def figures(harness: Harness, rows: Iterable[Row]) -> Row:
     """The score over the harness's own marks, which may be fractions; what it does not say is null."""
     marks = {row["id"]: row["score"] for row in rows}
     unknown = dict.fromkeys(("no_answer_rate", "truncation_rate", "mean_tokens"))
-    lengths = {"mean_words": None} if harness.likelihood else {}
+    likelihood = {"mean_words": None, "mean_steps": None} if harness.likelihood else {}
     source = {"task": harness.task, "metric": harness.metric, "filter": harness.filter}
-    return share("accuracy", marks) | unknown | lengths | {"lm_eval": source}
+    judged = {"judged": len(marks)}
+    return judged | share("accuracy", marks) | unknown | likelihood | {"lm_eval": source}

@@ -3,6 +3,8 @@
     x = 5           the value 5, named x            x = a or b, y = 1 ± √2   several values
     -2 ≤ x ≤ 7      the interval [-2, 7], named x   x ∈ A                    A, named x
     (p, q) = (3, 2) a tuple with named items        no solution, ∅, {}       the empty set
+    3x < 5, x ≠ 1, x < 1 or x > 3, {x : x > 2}      a set of reals (`real_sets`)
+    ½ (1 0; 0 1)    a matrix (`matrices`)           twelve                   12
 
 A name is dropped only when something stands on its other side; whether two names may differ is the
 comparison's business. What is none of these stays as it was read.
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from evals.expression import (
     EMPTY,
@@ -20,38 +23,39 @@ from evals.expression import (
     Group,
     Matrix,
     Node,
-    Quantity,
+    Number,
     Relation,
     Symbol,
     Word,
+    is_scalar,
     symbols,
     walk,
 )
+from evals.limits import Work
+from evals.matrices import worked_out
+from evals.names import is_name
+from evals.real_sets import (
+    ALL_REALS,
+    FLIPPED,
+    OPERATIONS,
+    ORDER,
+    REALS,
+    Piece,
+    RealSet,
+    all_but,
+    all_or_any,
+    half_line,
+    real_set,
+    solutions,
+)
+from evals.signs import both_signs, signs_of
+from evals.vocabulary import NUMBER_WORDS
 
 EQUAL = {"=", "≈", "≡"}
-ORDER = {"<", "<=", ">", ">="}
-FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 NOTHING = re.compile(
     r"(?:there (?:is|are) )?(?:no (?:real |such )?(?:solutions?|roots?|values?|numbers?|integers?)"
-    r"|none|empty set|the empty set|does not exist|no solutions? exists?)"
+    r"|none|empty set|the empty set|does not exist|dne|no solutions? exists?)"
 )
-
-
-@dataclass(frozen=True)
-class Piece:
-    """An interval, or a point where both ends are one."""
-
-    low: Node
-    high: Node
-    low_closed: bool
-    high_closed: bool
-
-
-@dataclass(frozen=True)
-class RealSet:
-    """A union of intervals and points, in no order."""
-
-    pieces: tuple[Piece, ...]
 
 
 @dataclass(frozen=True)
@@ -64,87 +68,154 @@ class Meaning:
     """The equation or inequality as it was written."""
 
 
-REALS = Symbol("ℝ")
-ALL_REALS = RealSet((Piece(Call("neg", (INFINITY,)), INFINITY, False, False),))
 EVERYTHING = re.compile(r"(?:the set of )?all (?:the )?reals?(?: numbers?)?")
 
 
-def meaning(node: Node) -> Meaning:
+def meaning(node: Node, work: Work) -> Meaning:
     """What an answer stands for."""
-    if node == REALS or (isinstance(node, Word) and EVERYTHING.fullmatch(node.text)):
-        return Meaning(ALL_REALS)
     if isinstance(node, Word):
-        return Meaning(EMPTY if NOTHING.fullmatch(node.text) else node)
+        return Meaning(meaning_of_words(node))
     if isinstance(node, Relation):
-        return meaning_of_relation(node)
-    if isinstance(node, Call) and node.name == "∪":
-        return Meaning(union(node) or node)
-    return Meaning(both_signs(node))
+        return meaning_of_relation(node, work)
+    if isinstance(node, Call):
+        return Meaning(of_sets_and_matrices(node, work) or both_signs(node))
+    if isinstance(node, Group):
+        return meaning_of_group(node, work)
+    return Meaning(ALL_REALS if node == REALS else both_signs(node))
 
 
-def meaning_of_relation(node: Relation) -> Meaning:
-    """A named value, an interval, or the relation itself."""
+def meaning_of_words(node: Word) -> Node | RealSet:
+    """The words that have a sign of their own."""
+    if EVERYTHING.fullmatch(node.text):
+        return ALL_REALS
+    if NOTHING.fullmatch(node.text):
+        return EMPTY
+    if node.text in NUMBER_WORDS:
+        return Number(Fraction(NUMBER_WORDS[node.text]))
+    return INFINITY if node.text == "infinity" else node
+
+
+def meaning_of_group(node: Group, work: Work) -> Meaning:
+    """Conditions on one unknown as a set, `{x : x > 2}` and `x < 1 or x > 3`; or the items."""
+    if node.opening == "{" and len(node.items) == 1 and isinstance(node.items[0], Relation):
+        condition = condition_of(node.items[0])
+        described = condition and meaning(condition, work).value
+        if isinstance(described, RealSet):
+            return Meaning(described)
+    node = with_all_excluded(node)
+    all_relations = all(isinstance(item, Relation) for item in node.items)
+    conditions = meaning_of_conditions(node, work) if all_relations and not node.opening else None
+    return conditions or Meaning(both_signs(node))
+
+
+def with_all_excluded(group: Group) -> Group:
+    """`x ≠ 1, 2` as x ≠ 1 and x ≠ 2."""
+    first, *others = group.items or (group,)
+    excludes = isinstance(first, Relation) and first.operators == ("!=",) and not group.opening
+    if not excludes or not isinstance(first, Relation) or not all(map(is_scalar, others)):
+        return group
+    rest = (Relation(first.operators, (first.terms[0], other)) for other in others)
+    return Group("", "", (first, *rest))
+
+
+def condition_of(relation: Relation) -> Relation | None:
+    """What stands behind the bar or the colon of `{x | x > 2}` and `{x ∈ ℝ : x > 2}`."""
+    operators, terms = relation.operators, relation.terms
+    if operators[0] == "∈" and len(terms) > 2:
+        domain = terms[1]
+        if operators[1] == "|" and domain == REALS and len(terms) > 3:
+            return Relation(operators[2:], terms[2:])
+        operators, terms = operators[1:], terms[1:]
+        if terms[0] != Call("ratio", (REALS, relation.terms[0])):
+            return None
+        return Relation(operators, (relation.terms[0], *terms[1:]))
+    if operators[0] == "|" and len(terms) > 2 and isinstance(terms[0], Symbol):
+        return Relation(operators[1:], terms[1:])
+    first = terms[0]
+    if isinstance(first, Call) and first.name == "ratio" and len(first.args) == 2:
+        return Relation(operators, (first.args[1], *terms[1:]))
+    return None
+
+
+def meaning_of_conditions(group: Group, work: Work) -> Meaning | None:
+    """Several conditions on one unknown, at least one of which is an inequality."""
+    meanings = [meaning(item, work) for item in group.items]
+    names = {found.name for found in meanings}
+    if len(names) != 1 or not any(isinstance(found.value, RealSet) for found in meanings):
+        return None
+    sets = [
+        found.value if isinstance(found.value, RealSet) else points(found.value)
+        for found in meanings
+    ]
+    joint = all_or_any(sets, work)
+    return Meaning(joint, names.pop(), meanings[0].relation) if joint else None
+
+
+def points(value: Node) -> RealSet:
+    """A set of one number, or of several."""
+    values = value.items if isinstance(value, Group) else (value,)
+    return RealSet(tuple(Piece(found, found, True, True) for found in values))
+
+
+def of_sets_and_matrices(node: Call, work: Work) -> Node | RealSet | None:
+    """What a call makes of sets of reals or of matrices, if that is what it is applied to."""
+    if node.name in OPERATIONS and (found := real_set(node, work)):
+        return found
+    has_matrix = any(isinstance(n, Matrix) for n in walk(node))
+    return worked_out(node) if has_matrix else None
+
+
+def meaning_of_relation(node: Relation, work: Work) -> Meaning:
+    """A named value, a set of reals, or the relation itself."""
     operators, first, last = set(node.operators), node.terms[0], node.terms[-1]
     if operators <= EQUAL:
         if is_name(first) and first != last:
-            return Meaning(both_signs(without_union(last)), first, node)
+            return Meaning(value_or_set(last, work), first, node)
         if is_name(last) and len(node.terms) == 2:
             return Meaning(both_signs(first), last, node)
         if not symbols(node) and not any(isinstance(n, Word) for n in walk(node)):
             return Meaning(both_signs(last), None, None)
     if node.operators == ("∈",):
-        return Meaning(without_union(last), first, node)
-    if operators <= ORDER and (interval := as_interval(node)):
-        return interval
-    return Meaning(node, None, node)
+        return Meaning(value_or_set(last, work), first, node)
+    return as_set(node, work) or Meaning(node, None, node)
 
 
-def without_union(node: Node) -> Node | RealSet:
-    """A union as a set of reals."""
+def value_or_set(node: Node, work: Work) -> Node | RealSet:
+    """What stands on the other side of a name."""
     if node == REALS:
         return ALL_REALS
-    is_union = isinstance(node, Call) and node.name == "∪"
-    return union(node) or node if is_union and isinstance(node, Call) else node
+    found = of_sets_and_matrices(node, work) if isinstance(node, Call) else None
+    return found or both_signs(node)
 
 
-def is_name(node: Node) -> bool:
-    """x, a_1, f(x), |AB|, AB, NO/BO, ∠APC: something that only has a name."""
-    if isinstance(node, Symbol):
-        return node.name not in {"π", "e", "∞"}
-    if isinstance(node, Word):
-        return True
-    if isinstance(node, Group):
-        return bool(node.items) and all(isinstance(item, Symbol) for item in node.items)
-    if not isinstance(node, Call):
-        return False
-    if node.name in {"apply", "∠", "△", "prime"} or node.name.startswith("accent"):
-        return True
-    if node.name == "abs":
-        return is_name(node.args[0])
-    if node.name == "ratio":
-        return all(is_name(argument) for argument in node.args)
-    if node.name in {"*", "/"}:
-        leaves = [leaf for leaf in walk(node) if not isinstance(leaf, Call)]
-        names = [leaf.name for leaf in leaves if isinstance(leaf, Symbol)]
-        capitals = len(names) == len(leaves) and all(name[:1].isupper() for name in names)
-        calculus = node.name == "/" and bool({"d", "\\partial"} & set(names))
-        return len(names) == len(leaves) and (capitals or calculus)
-    return False
+def as_set(node: Relation, work: Work) -> Meaning | None:
+    """The set that an inequality leaves to the one name in it: `a < x ≤ b`, `x ≥ a`, `x ≠ a`, `3x < 5`."""
+    if not set(node.operators) <= {*ORDER, "!="}:
+        return None
+    if interval := as_interval(node, work):
+        return interval
+    names = symbols(node)
+    if len(names) != 1 or any(isinstance(n, Group | Word | Matrix) for n in walk(node)):
+        return None
+    name = names.pop()
+    found = solutions(node, name, work)
+    return Meaning(found, Symbol(name), node) if found else None
 
 
-def as_interval(node: Relation) -> Meaning | None:
-    """`a < x ≤ b`, `x ≥ a`: the interval of the one name in it."""
+def as_interval(node: Relation, work: Work) -> Meaning | None:
+    """Where a name stands alone between numbers."""
     terms, operators = node.terms, node.operators
     if len(terms) == 2:
         if is_name(terms[1]) and not symbols(terms[0]):
-            terms, operators = (terms[1], terms[0]), (FLIPPED[operators[0]],)
-        if not is_name(terms[0]) or symbols(terms[1]):
+            terms, operators = (terms[1], terms[0]), (FLIPPED.get(operators[0], "!="),)
+        if not is_name(terms[0]) or symbols(terms[1]) or not is_scalar(terms[1]):
             return None
-        closed = operators[0] in {"<=", ">="}
-        below = operators[0] in {"<", "<="}
-        low, high = (Call("neg", (INFINITY,)), terms[1]) if below else (terms[1], INFINITY)
-        piece = Piece(low, high, closed and not below, closed and below)
-        return Meaning(RealSet((piece,)), terms[0], node)
+        if isinstance(terms[0], Call) and terms[0].name == "abs" and len(symbols(terms[0])) == 1:
+            return None
+        if operators == ("!=",):
+            outside = all_or_any([all_but(value) for value in signs_of(terms[1])], work)
+            return Meaning(outside, terms[0], node) if outside else None
+        return Meaning(half_line(operators[0], terms[1]), terms[0], node)
     if len(terms) != 3 or not is_name(terms[1]) or symbols(terms[0]) or symbols(terms[2]):
         return None
     if set(operators) <= {">", ">="}:
@@ -154,57 +225,3 @@ def as_interval(node: Relation) -> Meaning | None:
         return None
     piece = Piece(terms[0], terms[2], operators[0] == "<=", operators[1] == "<=")
     return Meaning(RealSet((piece,)), terms[1], node)
-
-
-def union(node: Node) -> RealSet | None:
-    """Intervals and finite sets joined by ∪."""
-    if isinstance(node, Call) and node.name == "∪":
-        left, right = union(node.args[0]), union(node.args[1])
-        return RealSet(left.pieces + right.pieces) if left and right else None
-    return as_real_set(node)
-
-
-def as_real_set(node: Node) -> RealSet | None:
-    """An interval in brackets, or a set of points."""
-    if not isinstance(node, Group):
-        return None
-    if node.opening == "{":
-        return RealSet(tuple(Piece(item, item, True, True) for item in node.items))
-    if len(node.items) != 2 or not node.opening:
-        return None
-    return RealSet((Piece(*node.items, node.opening == "[", node.closing == "]"),))
-
-
-def both_signs(node: Node | RealSet) -> Node | RealSet:
-    """`a ± b` as two values; in a list or a set, among the others."""
-    if isinstance(node, Group) and node.opening in {"", "{"}:
-        items: list[Node] = []
-        for item in node.items:
-            several = signs_of(item)
-            items.extend(several)
-        return Group(node.opening, node.closing, tuple(items))
-    if isinstance(node, RealSet | Group | Matrix | Relation):
-        return node
-    several = signs_of(node)
-    return Group("", "", several) if len(several) > 1 else node
-
-
-def signs_of(node: Node) -> tuple[Node, ...]:
-    """The values of a formula with ±, all of whose signs go together."""
-    if not any(isinstance(n, Call) and n.name in {"pm", "mp"} for n in walk(node)):
-        return (node,)
-    if isinstance(node, Relation):
-        values = signs_of(node.terms[-1])
-        return tuple(Relation(node.operators, (*node.terms[:-1], value)) for value in values)
-    return (with_sign(node, "+"), with_sign(node, "-"))
-
-
-def with_sign(node: Node, sign: str) -> Node:
-    """± as one of the two; ∓ as the other."""
-    if isinstance(node, Quantity):
-        return Quantity(with_sign(node.value, sign), node.unit)
-    if not isinstance(node, Call):
-        return node
-    arguments = tuple(with_sign(argument, sign) for argument in node.args)
-    other = "-" if sign == "+" else "+"
-    return Call({"pm": sign, "mp": other}.get(node.name, node.name), arguments)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 
-from evals.exact_functions import EXACT, binomial
+from evals.exact_functions import EXACT, OF_SEVERAL, OF_TWO, of_several
 from evals.expression import (
     Call,
     Group,
@@ -90,6 +90,12 @@ def special(node: Call, work: Work) -> Ratio:
     """Calls on other things than scalars: determinants, applied functions."""
     if node.name == "det" and isinstance(node.args[0], Matrix):
         return determinant(node.args[0].rows, work)
+    if node.name in OF_SEVERAL and len(node.args) == 1 and isinstance(node.args[0], Group):
+        items = [normal_form(item, work).constant for item in node.args[0].items]
+        values = [item for item in items if item is not None]
+        exact = of_several(node.name, values) if values and len(values) == len(items) else None
+        if exact is not None:
+            return constant(exact)
     return single(OPAQUE + tree_key(node, work))
 
 
@@ -134,12 +140,14 @@ def call(name: str, arguments: list[Ratio], work: Work) -> Ratio:
         exact = EXACT[name](value)
         if exact is not None:
             return constant(exact)
-    if name in {"binom"} and value is not None and (low := arguments[1].constant) is not None:
-        exact = binomial(value, low)
+    if name in OF_TWO and value is not None and (second := arguments[1].constant) is not None:
+        exact = OF_TWO[name](value, second)
         if exact is not None:
             return constant(exact)
     if name in {"log", "ln", "lg"}:
         return logarithm(name, arguments, work)
+    if name in {"∪", "∩"}:
+        arguments = sorted(arguments, key=key)
     return opaque(name, *arguments)
 
 

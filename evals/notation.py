@@ -1,47 +1,33 @@
-"""One spelling for what LaTeX and prose write in many: the text both sides of a comparison are
-brought to.
+"""Answers as text, for what is no formula: two of them are one once layout, spacing and case are dropped.
 
-Only what carries no meaning is dropped: math delimiters, spacing and font commands, currency
-signs that LaTeX escapes, a closing full stop. Works on short texts; the caller bounds the length,
-so plain loops are enough.
+    text → one spelling (`spelling`) → commands around words and marks around the whole dropped
+
+Used where reading is no help: options with their words, prose, and formulas beyond the reader's grammar.
 """
 
 from __future__ import annotations
 
 import re
 
-SAME_CHARACTER = str.maketrans(
-    {"\u2212": "-", "\u2013": "-", "\u00d7": "*", "\u00b7": "*", "\u2044": "/", "\u2019": "'"}
-)
-SPELLINGS = (
-    (re.compile(r"\\!\s*"), ""),
-    (re.compile(r"\\(?:displaystyle|left|right)(?![A-Za-z])"), ""),
-    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
-    (re.compile(r"\\(?:times|cdot)(?![A-Za-z])"), "*"),
-    (re.compile(r"\^\s?\{?\s?\\circ(?![A-Za-z])\s?\}?|°"), " degrees"),
-    (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\\%"), "%"),
-    (re.compile(r"\\\$"), ""),
-    (re.compile(r"(?<=[0-9,])(?:\\,|[\u2009\u202f\xa0])\s?(?=[0-9]{3}(?![0-9]))"), ""),
-    (re.compile(r"\\[,;: ]|\\q?quad(?![A-Za-z])|[~\u2009\u202f\xa0]"), " "),
-)
+from evals.spelling import closing_brace, one_spelling
+
+FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
+TIMES = re.compile(r"\\(?:times|cdot)(?![A-Za-z])")
+DEGREES = re.compile(r"\^\s?\{?\s?\\circ(?![A-Za-z])\s?\}?")
 TEXT_COMMANDS = tuple(
     "\\" + name
     for name in ("text", "textbf", "textit", "mathrm", "mathbf", "mbox", "operatorname", "boxed")
 )
-WRAPPERS = (
-    ("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ('"', '"'),
-)  # fmt: skip
+WRAPPERS = ("**", "`", '"')
 
 
 def normalise(text: str) -> str:
-    """Drops math delimiters, spacing and font commands and a closing full stop."""
-    text = text.translate(SAME_CHARACTER)
-    for spelling, plain in SPELLINGS:
-        text = spelling.sub(plain, text)
+    """The text in one spelling, without the commands and marks that only set it apart. Raises TooLarge."""
+    text = FRACTION.sub(r"\\frac", one_spelling(text))
+    text = DEGREES.sub(" degrees", TIMES.sub("*", text)).replace(r"\%", "%")
     for command in TEXT_COMMANDS:
         text = unwrap_command(text, command)
-    return unwrap_delimiters(text)
+    return unwrap_marks(text)
 
 
 def unwrap_command(text: str, command: str) -> str:
@@ -57,39 +43,31 @@ def unwrap_command(text: str, command: str) -> str:
     return text
 
 
-def closing_brace(text: str, opening: int) -> int:
-    """Where the brace opened at `opening` closes, or -1."""
-    depth = 0
-    for position in range(opening, len(text)):
-        if text[position] == "{":
-            depth += 1
-        elif text[position] == "}":
-            depth -= 1
-            if depth == 0:
-                return position
-    return -1
-
-
-def unwrap_delimiters(text: str) -> str:
-    """Strips pairs such as `$…$` and closing punctuation until nothing changes."""
+def unwrap_marks(text: str) -> str:
+    """Strips pairs such as `**…**` and closing punctuation until nothing changes."""
     previous = None
     while text != previous:
         previous = text
         text = text.strip().rstrip(".,;").rstrip()
-        for opening, closing in WRAPPERS:
-            inner = text[len(opening) : len(text) - len(closing)]
-            if (
-                len(text) > len(opening) + len(closing)
-                and text.startswith(opening)
-                and text.endswith(closing)
-            ):
-                text = inner if opening not in inner else text
+        for mark in WRAPPERS:
+            inner = text[len(mark) : -len(mark)]
+            if len(text) > 2 * len(mark) and text == mark + inner + mark and mark not in inner:
+                text = inner
     return text
 
 
+def same_text(left: str, right: str) -> bool:
+    """Whether two texts are one."""
+    first, second = normalise(left), normalise(right)
+    return bool(first) and comparable_text(first) == comparable_text(second)
+
+
+LAYOUT_SPACE = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
+"""Any but the space that keeps two numbers apart."""
+
+
 def comparable_text(normalised: str) -> str:
-    """Words are compared without regard to case and spacing; formulas keep their case and lose
-    their spaces."""
+    """Words are compared without regard to case and spacing; formulas keep their case and lose their spaces."""
     words = normalised.split()
     prose = all(word.isalpha() for word in words) and any(len(word) > 1 for word in words)
-    return " ".join(words).casefold() if prose else "".join(words)
+    return " ".join(words).casefold() if prose else LAYOUT_SPACE.sub("", normalised)

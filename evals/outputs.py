@@ -5,7 +5,9 @@
 A process may die at any byte, so only the last line can be torn: it is cut off on the next start,
 and said. Rows are found again by their `key`, which covers everything the output depends on. Of a
 benchmark whose authors ask that it is not published, neither problem nor output is written: the
-verdict is made at once and kept in the output's place, with hashes of both texts.
+verdict and the length are taken at once and kept in the output's place, with hashes of both texts.
+A row reads from question to verdict: who asked what, what came back, what was found in it, why that is
+right or wrong, and only then what it cost.
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ from datagen.instructions import complies
 from datagen.plan import digest
 from evals.benchmark_problem import Benchmark, Problem
 from evals.grading import GRADER_VERSION
-from evals.judging import judge_withheld
+from evals.judging import FIELDS, judge_withheld
+from evals.reasoning_length import reasoning_length
 from evals.settings import EvaluateConfig
 
 Row = dict[str, Any]
 NEEDED = {"key": str, "output": str, "finish_reason": str, "tokens": int, "prompt_tokens": int}
+LENGTHS = ("words", "steps")
 WITHHELD = "[withheld: the benchmark's authors ask that it is not published]"
 
 
@@ -51,8 +55,8 @@ def plan(
         "generator": what_matters(generator.identity),
         "sampling": asdict(config.sampling()),
     }
-    if benchmark.private:  # nothing is kept that could be graded again
-        how |= {"grader": GRADER_VERSION, "compat": config.compat}
+    if benchmark.private:  # nothing is kept that could be graded or measured again
+        how |= {"grader": GRADER_VERSION, "compat": config.compat, "kept": list(LENGTHS)}
     work = []
     for problem in benchmark.problems:
         messages = ({"role": "user", "content": problem.prompt},)
@@ -81,10 +85,16 @@ def output_row(item: Work, completion: Completion) -> Row:
         row |= {
             "output": WITHHELD,
             "output_sha256": sha256(completion.text),
-            "words": len(completion.text.split()),
+            **lengths(completion.text),
             "verdict": judge_withheld(item.problem, completion.text, item.compat),
         }
     return row
+
+
+def lengths(text: str) -> Row:
+    """How long a piece of reasoning is, in words and in steps."""
+    measured = reasoning_length(text)
+    return {name: getattr(measured, name) for name in LENGTHS}
 
 
 def graded_row(item: Work, output: Row, verdict: Row) -> Row:
@@ -96,22 +106,22 @@ def graded_row(item: Work, output: Row, verdict: Row) -> Row:
         "id": problem.id,
         "sample": item.sample,
         "seed": item.seed,
+        "prompt_sha256": sha256(problem.prompt),
         "prompt": WITHHELD if item.private else problem.prompt,
-        "gold": problem.gold,
         "output": text,
-        **verdict,
+        "finish_reason": output["finish_reason"],
+        **{name: verdict[name] for name in ("extracted", "rule")},
+        "gold": problem.gold,
+        **{name: verdict[name] for name in ("correct", "status", "reason")},
+        **verdict,  # and what else the grader says
         "complies": None if check is None else complies(dict(check), text),
-        "words": output["words"] if item.private else len(text.split()),
+        **({name: output[name] for name in LENGTHS} if item.private else lengths(text)),
         "tokens": output["tokens"],
         "prompt_tokens": output["prompt_tokens"],
-        "finish_reason": output["finish_reason"],
         "seconds": output["seconds"],
-        "prompt_sha256": sha256(problem.prompt),
         "key": output["key"],
     }
-    if item.private:  # found again by the next attempt
-        row |= {"output_sha256": output["output_sha256"], "verdict": output["verdict"]}
-    return row
+    return row | {"output_sha256": output["output_sha256"]} if item.private else row
 
 
 def sha256(text: str) -> str:
@@ -134,10 +144,18 @@ def read_outputs(path: Path, say: Callable[[str], None]) -> dict[str, Row]:
         row = parse_row(line)
         unreadable += row is None
         if row is not None:
-            rows[row["key"]] = row
+            rows[row["key"]] = with_verdict(row)
     if unreadable:
         say(f"{path}: {unreadable} unreadable lines ignored, their outputs are made again")
     return rows
+
+
+def with_verdict(row: Row) -> Row:
+    """An output that is withheld cannot be judged again: the graded row's own verdict is kept."""
+    if "output_sha256" not in row or "verdict" in row:
+        return row
+    kept = (*FIELDS, "correct_compat")
+    return row | {"verdict": {name: row[name] for name in kept if name in row}}
 
 
 def parse_row(line: bytes) -> Row | None:

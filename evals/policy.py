@@ -1,8 +1,8 @@
 """What counts as equal, beyond being equal: a benchmark's own rules for its answers.
 
 The default is strict: exact values are compared exactly. A tolerance is a property of a benchmark
-whose gold answers are measured figures, never of the grader. `compat` answers another question,
-what a lenient public grader would have said; it is for comparing with published tables only.
+whose gold answers are measured figures, never of the grader. What the grader behind published tables
+would have said is another question, and another module's: `compat`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class Policy:
     """The error a benchmark states for a problem, as OlympiadBench does."""
     choices: int = 0
     """Options of a multiple-choice problem; 0 when it is none."""
-    compat: bool = False
-    """Reproduces the leniency of the grader behind published tables; see `compat`."""
+    compat_units: bool = False
+    """Whether `compat` leaves units in answers, as its reference does on Minerva-Math alone."""
 
     def __post_init__(self) -> None:
         for name in ("relative_tolerance", "absolute_tolerance"):

@@ -36,12 +36,10 @@ def show_prompts(
 def renderer(student: StudentConfig) -> Render:
     """The student's chat template, up to where its turn begins."""
     # transformers takes seconds to import; a benchmark that cannot be loaded should not wait for it.
-    from transformers import AutoTokenizer
+    from datagen.chat_tokens import load_tokenizer
 
-    from datagen.transformers_generator import template_of
-
-    tokenizer = AutoTokenizer.from_pretrained(find_model(student.model, student.revision))
-    tokenizer.chat_template = template_of(tokenizer, student.model, student.chat_template)
+    folder = find_model(student.model, student.revision)
+    tokenizer = load_tokenizer(folder, student.model, student.chat_template)
 
     def render(prompt: str) -> str:
         messages = [{"role": "user", "content": prompt}]

@@ -2,7 +2,7 @@
 
     answer    items separated by , ; and or
     item      relation chain of unions
-    union     sum (∪ ∩ \\setminus sum)*
+    union     sum (∪ ∩ \\setminus sum)* | sum \\over sum
     sum       product ((+ - ±) product)*
     product   factor ((* / ÷ or nothing) factor)*   units and % end it
     factor    sign factor | atom postfix*           ! ^ ' ° %
@@ -15,10 +15,12 @@ Unreadable, what is too large TooLarge; nothing is guessed.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 
 from evals.atoms import atom, postfix
 from evals.expression import Call, Group, Node, Number, Quantity, Relation, Symbol, Word, height
 from evals.limits import MAX_HEIGHT, TooLarge, Unreadable
+from evals.literals import lettered_numeral
 from evals.position import Position
 from evals.spelling import one_spelling
 from evals.tokens import Token, tokenise
@@ -32,9 +34,12 @@ RELATIONS = {
     "equiv": "≡", "to": "→", "rightarrow": "→", "mapsto": "→", "sim": "~", "mid": "|",
     "->": "→", "coloneqq": "=", "cong": "≅", "propto": "∝",
 }  # fmt: skip
-UNIONS = {"cup": "∪", "cap": "∩", "setminus": "∖", "bigcup": "∪"}
+UNIONS = {"cup": "∪", "cap": "∩", "setminus": "∖", "backslash": "∖", "bigcup": "∪"}
+SPLITS = {"over": "/", "choose": "binom"}
+"""Written between the parts of what they make."""
 SUMS = {"+": "+", "-": "-", "pm": "pm", "mp": "mp", "+-": "pm"}
 PRODUCTS = {"*": "*", "times": "*", "cdot": "*", "/": "/", "div": "/", "bullet": "*", "cdotp": "*"}
+PRODUCTS |= {"bmod": "mod"}
 CLOSING = frozenset(
     [")", "]", "}", "\\}", "|", "&", "\\\\", ",", ";", "rbrace", "rbrack", "rangle"]
 )
@@ -76,6 +81,8 @@ class Reader(Position):
             operators.append(operator)
             terms.append(self.union())
         self.depth -= 1
+        if "≡" in operators and isinstance(terms[-1], Call) and terms[-1].name == "mod":
+            terms[-1] = Call("modulo", terms[-1].args)  # it belongs to the relation: no remainder
         return Relation(tuple(operators), tuple(terms)) if operators else terms[0]
 
     def relation(self) -> str | None:
@@ -93,6 +100,8 @@ class Reader(Position):
     def union(self) -> Node:
         """Sets joined by ∪ ∩ ∖, or a ratio."""
         left = self.sum()
+        if self.peek() in SPLITS:
+            left = Call(SPLITS[self.take().text], (left, self.sum()))
         if self.peek() == ":":
             parts = [left]
             while self.accept(":"):
@@ -155,7 +164,7 @@ class Reader(Position):
             return self.open_bars == 0
         taken = token.text in RELATIONS or token.text in UNIONS or token.text in SUMS
         if token.kind == "command":
-            return not (taken or token.text in PRODUCTS or token.text in CLOSING)
+            return not (taken or token.text in {*PRODUCTS, *CLOSING, *SPLITS})
         return token.text in {"(", "[", "{", "\\{"}
 
     def mixed(self, left: Node) -> Node:
@@ -167,7 +176,7 @@ class Reader(Position):
         token, slash, bottom = self.token(), self.token(1), self.token(2)
         part: Node | None = None
         if token and token.kind == "command" and token.text in {"frac", "dfrac", "tfrac", "cfrac"}:
-            part = self.factor()
+            part = atom(self)
         elif (token and slash and bottom and slash.text == "/"
               and token.text.isdigit() and bottom.text.isdigit()):  # fmt: skip
             self.at += 3
@@ -176,7 +185,7 @@ class Reader(Position):
         if isinstance(part, Call) and part.name == "/":
             top, low = part.args
             if isinstance(top, Number) and isinstance(low, Number) and 0 < top.value < low.value:
-                return Number(left.value + top.value / low.value)
+                return postfix(self, Number(left.value + top.value / low.value))
         self.at = start
         return left
 
@@ -189,10 +198,10 @@ class Reader(Position):
             elif words and token.text == "^":
                 self.take()
                 words[-1] += "^" + self.plain_argument()
-            elif (token.text in {"/", "*", "-", "."} and (after := self.token(1))
+            elif (token.text in {"/", "*", "-", ".", "cdot"} and (after := self.token(1))
                   and (after.kind in {"word", "letter"} or (words and after.text in ONE_LETTER))):  # fmt: skip
-                self.take()
-                words.append(token.text + self.take().text)
+                sign = "*" if self.take().text == "cdot" else token.text
+                words.append(sign + self.take().text)
             else:
                 break
         while words and words[0].lower() in SCALES:
@@ -223,10 +232,14 @@ class Reader(Position):
         return node
 
 
+@lru_cache(maxsize=128)  # extraction and comparison read the same text, samples share a gold answer
 def read_formula(text: str, thousands: bool = True) -> Node:
     """The tree of a whole text. Raises Unreadable or TooLarge. Without `thousands`, a comma always
     separates."""
-    tokens = tokenise(one_spelling(text, thousands))
+    text = one_spelling(text, thousands)
+    if numeral := lettered_numeral(text):
+        return numeral
+    tokens = tokenise(text)
     if not tokens:
         raise Unreadable("nothing to read")
     if prose := words_only(tokens):

@@ -13,9 +13,10 @@ from fractions import Fraction
 
 from evals.expression import Call, Group, Matrix, Node, Relation, Word, symbols
 from evals.limits import Work
-from evals.meaning import EQUAL, FLIPPED
+from evals.meaning import EQUAL
 from evals.normal_form import normal_form
 from evals.polynomials import Exponent, Polynomial, Ratio, multiply, reduced
+from evals.real_sets import FLIPPED
 from evals.sampling import same_values
 from evals.scalars import Comparer
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -23,24 +23,38 @@ from markupsafe import Markup
 
 from datagen.records import write_whole
 from evals import plots
+from evals.report_cells import difference_cell, number, share_cell
 from evals.report_results import collect_results
 from evals.report_samples import Browser, problem_browser, record_browser
-from evals.report_text import (
-    DIFFERENCE_NOTE,
-    SCORE_NOTE,
+from evals.report_tables import (
+    beside_header,
     beside_rows,
-    difference_row,
+    difference_header,
+    difference_rows,
+    graders_differ,
+    group_header,
+    group_rows,
+    measured,
+    sample_header,
+    sample_rows,
+    score_remarks,
+)
+from evals.report_text import (
+    GROUP_NOTE,
+    LENIENT_NOTE,
+    SAMPLE_NOTE,
+    SCORE_NOTE,
+    difference_note,
+    difference_remarks,
     generation_facts,
     markdown,
-    measured,
     notes,
-    number,
-    score_remarks,
-    share_cell,
     summary_table,
 )
 
 __all__ = ["summary_table", "write_report"]
+
+TEXT_COLUMNS = frozenset({"figure", "over", "missing", "verdict"})
 
 
 def write_report(run: Path) -> Path:
@@ -72,19 +86,34 @@ def render_page(run: Path, results: Mapping[str, Any]) -> str:
         results=results,
         notes=notes(results),
         score_note=SCORE_NOTE,
-        difference_note=DIFFERENCE_NOTE,
+        sample_table=page_table(sample_header(results), sample_rows(results)),
+        sample_note=SAMPLE_NOTE,
+        group_table=page_table(group_header(), group_rows(results)),
+        group_note=GROUP_NOTE,
         score_plots=[score_plot(results, b, "accuracy") for b in measured(results, "accuracy")]
         + [score_plot(results, b, "compliance") for b in measured(results, "compliance")],
         difference_plots=difference_plots(results),
-        beside=list(beside_rows(results)),
+        difference_table=page_table(difference_header(results), difference_rows(results)),
+        difference_notes=[difference_note(results), *difference_remarks(results)],
+        beside_table=page_table(beside_header(results), beside_rows(results)),
         loss_chart=plots.loss_chart(losses),
         losses=losses,
-        remarks=list(score_remarks(results)),
+        remarks=[LENIENT_NOTE] * graders_differ(results) + list(score_remarks(results)),
         generation_facts=list(generation_facts(results["generation"]))
         if results["generation"]
         else [],
         browsers=browsers(run, results),
     )
+
+
+def page_table(header: Sequence[str], rows: Iterable[list[str]]) -> dict[str, Any] | None:
+    """A table for the page; columns of figures stand to the right, columns of words may wrap. None without rows."""
+    lines = list(rows)
+    kinds = [
+        "words" if name in TEXT_COLUMNS else "figure" if place > 1 else ""
+        for place, name in enumerate(header)
+    ]
+    return {"header": header, "rows": lines, "kinds": kinds} if lines else None
 
 
 def csp_hash(style: str) -> str:
@@ -124,7 +153,7 @@ def score_plot(results: Mapping[str, Any], benchmark: str, field: str) -> dict[s
 
 
 def difference_plots(results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Differences from the base student, on one axis for all benchmarks."""
+    """Differences of all pairs, on one axis for all benchmarks."""
     comparisons = results["comparisons"]
     ends = [
         100 * comparison["interval"][end] for comparison in comparisons for end in ("low", "high")
@@ -132,13 +161,12 @@ def difference_plots(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     axis = plots.symmetric_axis(ends)
     by_benchmark: dict[str, list[dict[str, Any]]] = {}
     for comparison in comparisons:
-        interval = comparison["interval"]
-        figures = (100 * f for f in (comparison["difference"], interval["low"], interval["high"]))
-        strip = plots.interval_strip(tuple(figures), axis, comparison["method"])
+        low, high = (comparison["interval"][end] for end in ("low", "high"))
+        figures = tuple(100 * figure for figure in (comparison["difference"], low, high))
         row = {
-            "method": comparison["method"],
-            "strip": strip,
-            "cells": difference_row(comparison)[2:],
+            "pair": f"{comparison['method']} − {comparison['against']}",
+            "strip": plots.interval_strip(figures, axis, comparison["method"]),
+            "text": difference_cell(comparison["difference"], low, high),
         }
         by_benchmark.setdefault(comparison["benchmark"], []).append(row)
     labels = plots.axis_labels(axis, signed=True)

@@ -11,20 +11,16 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from datagen.records import read_jsonl
+from evals.report_comparisons import comparisons
 from evals.report_generation import generation_results
-from evals.scores import per_problem
-from evals.statistics import compare_paired
+from evals.report_groups import group_averages
+from evals.report_marks import BASE, Json, read_marks
 
-BASE = "base"
 METHOD_ORDER = (BASE, "sft", "distilled_sft", "cft", "cgd_no_critique", "cgd")
 TRAINING_FIELDS = ("steps", "examples", "train_seconds", "final_loss", "too_long", "no_target")
-
-Json = dict[str, Any]
 
 
 def collect_results(run: Path) -> Json:
@@ -35,6 +31,8 @@ def collect_results(run: Path) -> Json:
     expected = expected_methods(config)
     methods = {name: method_results(run, name) for name in ordered_methods(run, expected)}
     benchmarks = ordered_benchmarks(methods)
+    evaluated = [name for name, method in methods.items() if method["scores"]]
+    compared = comparisons(read_marks(run, evaluated, benchmarks), evaluated, benchmarks)
     return {
         "run": {
             "name": config.get("run", {}).get("name") or run.resolve().name,
@@ -46,7 +44,8 @@ def collect_results(run: Path) -> Json:
         "built_in_world": "arithmetic" in benchmarks,
         "benchmarks": benchmarks,
         "methods": methods,
-        "comparisons": comparisons(run, methods, benchmarks),
+        "groups": group_averages(methods, compared),
+        "comparisons": compared,
         "generation": generation_results(run),
         "missing": missing_parts(methods, expected),
     }
@@ -91,52 +90,6 @@ def ordered_benchmarks(methods: Mapping[str, Json]) -> list[str]:
     return list(
         dict.fromkeys(name for method in methods.values() for name in method["scores"] or ())
     )
-
-
-def comparisons(run: Path, methods: Mapping[str, Json], benchmarks: Sequence[str]) -> list[Json]:
-    """Each evaluated method against the base student, benchmark by benchmark."""
-    evaluated = [name for name, method in methods.items() if method["scores"] and name != BASE]
-    results = []
-    for benchmark in benchmarks:
-        base = read_answers(run, BASE, benchmark) if (methods.get(BASE) or {}).get("scores") else {}
-        for method in evaluated:
-            result = compare_answers(read_answers(run, method, benchmark), base)
-            if result is not None:
-                results.append(
-                    {"benchmark": benchmark, "method": method, "against": BASE, **result}
-                )
-    return results
-
-
-def read_answers(run: Path, method: str, benchmark: str) -> dict[str, list[Json]]:
-    """The rows of one model on one benchmark, by problem."""
-    path = run / "evals" / method / f"{benchmark}.jsonl"
-    answers: dict[str, list[Json]] = {}
-    for _, row in read_jsonl(path) if path.exists() else ():
-        answers.setdefault(row["id"], []).append(row)
-    return answers
-
-
-def compare_answers(
-    answers: Mapping[str, list[Json]], base: Mapping[str, list[Json]]
-) -> Json | None:
-    """The paired comparison over problems that both were asked in the same words; None without any."""
-    shared = {
-        name
-        for name in answers.keys() & base.keys()
-        if answers[name][0]["prompt_sha256"] == base[name][0]["prompt_sha256"]
-    }
-    rows = [
-        [row for name in side if name in shared for row in side[name]] for side in (answers, base)
-    ]
-    measure = "correct" if any(row["correct"] is not None for row in rows[0]) else "complies"
-    first, second = (per_problem(side, measure) for side in rows)
-    both = [name for name in first if name in second]
-    if not both:
-        return None
-    comparison = compare_paired([first[name] for name in both], [second[name] for name in both])
-    left_out = len(answers.keys() | base.keys()) - len(both)
-    return {"measure": measure, **asdict(comparison), "problems_left_out": left_out}
 
 
 def missing_parts(methods: Mapping[str, Json], expected: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from datagen.records import Record
 from evals.report_generation import is_right, read_last_records
-from evals.report_results import read_answers
+from evals.report_marks import read_answers
 
 RECORDS_SHOWN = 40
 PROBLEMS_SHOWN = 40

@@ -29,7 +29,7 @@ from evals.lm_eval_bridge import HARNESS, check_harness, run_harness
 from evals.outputs import Work, graded_row, output_row, plan, read_outputs
 from evals.sandbox import require_permission
 from evals.sandbox_protection import describe_protection
-from evals.scores import score_rows
+from evals.scores import SCORES_VERSION, score_rows
 from evals.settings import EvaluateConfig
 from evals.token_progress import watched
 
@@ -68,7 +68,7 @@ def evaluate(
         count = answers * len(config.seeds_or(seed))
         say(f"evaluate {model_name}: {count} answers, complete, nothing to do")
         return finished
-    scores: dict[str, Any] = {"model": model_name, "fingerprint": settings, "benchmarks": {}}
+    scores: dict[str, Any] = {"model": model_name, "benchmarks": {}, "fingerprint": settings}
     for benchmark in benchmarks:
         for remark in benchmark.remarks:
             say(f"evaluate {model_name}/{benchmark.name}: {remark}")
@@ -104,6 +104,7 @@ def fingerprint(
         **config.what_matters(seed),
         "seed": seed,
         "grader": GRADER_VERSION,
+        "scores": SCORES_VERSION,
         "benchmarks": {b.name: digest([asdict(p) for p in b.problems]) for b in benchmarks}
         | {name: config.limit or 0 for name in config.benchmarks if name in HARNESS},
     }

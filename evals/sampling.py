@@ -2,9 +2,9 @@
 
 The answer where normal forms cannot decide. Points are fixed by the names of the variables, so a
 verdict never depends on chance. First all variables are positive, where roots and logarithms mean
-one thing; then signs vary, and a difference counts only where both sides are real, so √(x²) is not
-x, while ln(x²) and 2 ln x agree. Working precision follows from the size of the summands: what
-agrees at 60 digits must agree again at 250.
+one thing; then signs vary, and a difference counts only where every part is real, so √(x²) is not
+x, while ln(x²) and 2 ln x agree, and so do √x √y and √(xy). Working precision follows from the size
+of the summands: what agrees at 60 digits must agree again at 250.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ MORE_DIGITS = 250
 GUARD = 12
 MAX_MAGNITUDE = 200_000
 """Bits before the point of a number that is still computed."""
+SMALL = 1e-30
 STEPS_OF_A_NODE = 30
 NUM_POINTS = 4
 """Two where all variables are positive, two where the signs of one are the other's reversed."""
@@ -50,6 +51,8 @@ class Evaluation:
     work: Work
     lost: bool = False
     """Whether a summand was too small to count."""
+    complex: bool = False
+    """Whether some value on the way was not real."""
     largest: Any = 0
     """The largest summand met; rounding errors are relative to it."""
     values: dict[str, Any] = field(default_factory=dict)
@@ -88,7 +91,9 @@ class Evaluation:
             return self.variable(tree_key(node, self.work))
         inside = degrees or node.name in TRIGONOMETRIC
         arguments = [self.value(argument, inside) for argument in node.args]
-        return self.bounded(KNOWN[node.name](self, *arguments))
+        value = self.bounded(KNOWN[node.name](self, *arguments))
+        self.complex = self.complex or abs(mp.im(value)) > SMALL
+        return value
 
     def bounded(self, value: Any) -> Any:
         """Refuses numbers too large to be worth computing with."""
@@ -197,7 +202,7 @@ def differ(left: Node, right: Node, digits: int, point: int, work: Work) -> bool
             raise
         return None
     mp = evaluation.mp
-    if point > 1 and (abs(mp.im(a)) > 1e-30 or abs(mp.im(b)) > 1e-30):
+    if point > 1 and evaluation.complex:
         return None
     if evaluation.lost and digits >= MORE_DIGITS:
         return None
@@ -220,11 +225,13 @@ def same_values(left: Node, right: Node, has_variables: bool, work: Work) -> boo
 
 
 def real_value(node: Node, work: Work) -> Any:
-    """The value of a constant as a real number, or None."""
+    """The value of a constant as a real number; None for what is neither."""
     evaluation = Evaluation(DIGITS, 0, work)
     try:
         value = evaluation.value(node)
     except (ZeroDivisionError, ArithmeticError, Unreadable):
+        return None
+    if evaluation.values:
         return None
     small = evaluation.mp.mpf(10) ** (GUARD - DIGITS) * max(1, abs(value))
     return evaluation.mp.re(value) if abs(evaluation.mp.im(value)) <= small else None

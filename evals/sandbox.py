@@ -25,8 +25,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -123,8 +121,9 @@ def run_job(
 def run_confined(
     job: Job, limits: SandboxLimits, private: str, without: tuple[str, ...]
 ) -> ProgramVerdict:
-    """Start the inner side, hand it the job, and end all of it at the latest when the time is up."""
-    settings = {**asdict(limits), "private": private, "without": without}
+    """Start the inner side, hand it the job, and end all of it at the latest when the time is up. Should this
+    process be killed first, the kernel ends it: so the thread that starts it has to wait for it."""
+    settings = {**asdict(limits), "private": private, "without": without, "caller": os.getpid()}
     start = START.format(str(PROJECT))
     interpreter = getattr(sys, "_base_executable", None) or sys.executable
     token = secrets.token_hex(16)
@@ -168,11 +167,3 @@ def read_verdict(output: bytes, errors: bytes, token: str) -> ProgramVerdict:
     if not is_ours or status not in get_args(Status):
         return ProgramVerdict("error", "the verdict was forged")
     return ProgramVerdict(status, str(said["detail"])[:SHOWN_CHARS], said["walls"])
-
-
-def run_jobs(
-    jobs: Iterable[Job], limits: SandboxLimits | None = None, num_workers: int = 0
-) -> Iterator[ProgramVerdict]:
-    """Verdicts in the order of the jobs; 0 workers means one per processor. Threads do: each program is a process."""
-    with ThreadPoolExecutor(num_workers or os.cpu_count() or 1) as pool:
-        yield from pool.map(lambda job: run_job(job, limits), jobs)

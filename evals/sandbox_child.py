@@ -5,7 +5,8 @@
 
 The job is read after the fork, so the candidate's memory has never held the test or the token. The judge ends the
 candidate; should the judge be killed, the kernel does (parent-death signal), and in a process id namespace
-everything that the candidate started dies with it. Started by `sandbox.py` as `python -I -S`.
+everything that the candidate started dies with it. Should the evaluator be killed, the judge dies the same way.
+Started by `sandbox.py` as `python -I -S`.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def main() -> None:
     """Build, divide, judge, report."""
     settings = json.loads(sys.argv[1])
     walls = build(settings)
+    die_with_caller(settings["caller"], walls)
     to_candidate, to_judge = os.pipe(), os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -52,6 +54,14 @@ def main() -> None:
     os.close(to_candidate[0])
     os.close(to_judge[1])
     report(settings, walls, pid, to_judge[0], to_candidate[1])
+
+
+def die_with_caller(caller: int, walls: Walls) -> None:
+    """From here on the kernel ends this process with the one that started it; one that has ended already
+    told the kernel nothing. After `build`, since changing the user id undoes it."""
+    attempt(walls, "judge dies with its caller", kernel.die_with_parent)
+    if os.getppid() != caller:
+        os._exit(1)
 
 
 def build(settings: dict[str, Any]) -> Walls:

@@ -35,6 +35,11 @@ LAYOUT = (
     (re.compile(r"\\\$"), " "),
     (re.compile(r"(?<=\d)\s?[x\u00d7]\s?(?=10\s?(?:\^|\*\*))"), "*"),
     (re.compile(r"\b(?:np|math|numpy|sympy)\.(?=[a-z])"), ""),
+    (re.compile(r"(?<=per)\s(?=cent\b)"), ""),
+    (re.compile(r"\(\s?\\?b?mod\s([^(){}]{1,40})\)|\\pmod\s?\{([^{}]{1,40})\}"), r"\\bmod{\1\2}"),
+    (re.compile(r"\\p?mod(?![A-Za-z])"), r"\\bmod "),
+    (re.compile(r"(?<=:\d\d)(\s?(?:\\text\s?\{)?\s?)(?:PM|[pP]\.[mM]\.)"), r"\1pm"),
+    (re.compile(r"(?<=:\d\d)(\s?(?:\\text\s?\{)?\s?)(?:AM|[aA]\.[mM]\.)"), r"\1am"),
 )  # fmt: skip
 
 
@@ -42,11 +47,31 @@ def one_spelling(text: str, thousands: bool = True) -> str:
     """The text in one alphabet, without layout. TooLarge when it is too long to be read."""
     if len(text) > MAX_ANSWER_CHARS:
         raise TooLarge(f"longer than {MAX_ANSWER_CHARS} characters")
-    text = one_alphabet(text)
+    text = one_alphabet(MONEY.sub(r"\g<figure> dollars", text))
     for pattern, plain in LAYOUT:
         text = pattern.sub(plain, text)
     text = (join_thousands(text) if thousands else text).replace("\x01", "")
-    return text.strip().rstrip(".,;:").strip().strip('"').strip()
+    text = LEADING.sub("", text.strip().rstrip(".,;:").strip().strip('"').strip())
+    if text.startswith("]") or text.endswith("["):
+        text = TURNED.sub(open_ends, text)
+    return BASE.sub(r"_{\1}", text)
+
+
+MONEY = re.compile(
+    r"(?:\\\$|^\s{0,9}\$(?=[^$]{1,99}$))\s?(?P<figure>\d(?:(?:,|\{,\})?\d){0,40}(?:\.\d{1,20})?)"
+    r"(?=[.)}\s$]{0,9}$|[,;]?\s(?:and|or|\\\$))"
+)
+"""An amount that is a whole answer or an item of a list, so that 5 dollars are not 5 cents."""
+LEADING = re.compile(r"^(?:=(?!=)|\\approx(?![A-Za-z]))\s*(?=[^\s=])")
+"""The sign that a value was cut off behind."""
+TURNED = re.compile(r"([\[\]])([^\[\]]{1,200})([\[\]])")
+BASE = re.compile(r"(?<=\d)\s?(?:\\text\s?\{\s?)?(?:\(\s?|in\s)?base[\s-](\d{1,2})\s?\)?\s?\}?$")
+
+
+def open_ends(interval: re.Match[str]) -> str:
+    """`]0, 1]` is `(0, 1]`: an open end written as a bracket turned away."""
+    opening, inside, closing = interval.groups()
+    return ("(" if opening == "]" else "[") + inside + (")" if closing == "[" else "]")
 
 
 def one_alphabet(text: str) -> str:
@@ -100,3 +125,16 @@ def inside_brackets(text: str, position: int) -> bool:
     before = text[:position]
     is_open = sum(map(before.count, "([")) > sum(map(before.count, ")]"))
     return is_open or before.count("\\{") > before.count("\\}") or before.strip() == "{"
+
+
+def closing_brace(text: str, opening: int) -> int:
+    """Where the brace opened at `opening` closes, or -1."""
+    depth = 0
+    for position in range(opening, len(text)):
+        if text[position] == "{":
+            depth += 1
+        elif text[position] == "}":
+            depth -= 1
+            if depth == 0:
+                return position
+    return -1

@@ -1,6 +1,7 @@
 """What a score says: the one door to the evaluator's statistics.
 
     intervals.py             a share (Wilson), a mean over problems (bootstrap)
+    statistics_shares.py     an accuracy, however often problems were sampled; an average of benchmarks
     statistics_paired.py     two models on the same problems: difference, interval, exact p, what n resolves
     statistics_power.py      the smallest difference that n problems resolve
     statistics_samples.py    several samples a problem: pass@k, avg@k, maj@k; several seeds: mean ± std
@@ -43,6 +44,7 @@ from evals.statistics_samples import (
     over_seeds,
     pass_at_k,
 )
+from evals.statistics_shares import average_interval, mean_interval
 
 __all__ = [
     "Z_95",
@@ -52,6 +54,7 @@ __all__ = [
     "PairedT",
     "SeedSummary",
     "average_at_k",
+    "average_interval",
     "bootstrap_interval",
     "cohens_d",
     "cohens_d_of_moments",
@@ -61,6 +64,7 @@ __all__ = [
     "holm",
     "majority_at_k",
     "mcnemar_exact",
+    "mean_interval",
     "odds_ratio",
     "over_seeds",
     "paired_bootstrap",

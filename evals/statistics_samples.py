@@ -138,9 +138,11 @@ def chance_to_lead(votes: int, others: Sequence[int], silent: int, k: int) -> fl
     for drawn in range(1, min(votes, k) + 1):
         rest = k - drawn
         # ways[t, s]: choices of s samples from the others, none above `drawn` votes, t of them level with it.
+        # Camps of fewer than `drawn` samples can neither win nor tie: all of theirs may be chosen, as of the silent.
+        free = silent + sum(size for size in others if size < drawn)
         ways = np.zeros((rest // drawn + 1, rest + 1))
-        ways[0, : silent + 1] = [comb(silent, s) for s in range(min(silent, rest) + 1)]
-        for size in others:
+        ways[0, : free + 1] = [comb(free, s) for s in range(min(free, rest) + 1)]
+        for size in (size for size in others if size >= drawn):
             ways = join_camp(ways, size, drawn)
         shares = 1 / (1 + np.arange(len(ways)))
         total += comb(votes, drawn) * float(shares @ ways[:, rest])

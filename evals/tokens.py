@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 
 from evals.limits import MAX_NODES, TooLarge
-from evals.notation import closing_brace
-from evals.units import UNITS
+from evals.spelling import closing_brace
+from evals.units import ONE_LETTER, UNITS
 from evals.vocabulary import (
     ALIASES,
     ENGLISH_ALIKE,
@@ -55,13 +55,18 @@ def tokenise(text: str, depth: int = 0) -> list[Token]:
             opening = position + len(text[position:]) - len(text[position:].lstrip())
             end = closing_brace(text, opening) if text[opening : opening + 1] == "{" else -1
             if end < 0:
+                if found == "mathbb" and (field := FIELDS.get(text[opening : opening + 1])):
+                    tokens.append(Token("name", field))
+                    position = opening + 1
                 continue
             if found == "mathbb" and (field := FIELDS.get(text[opening + 1 : end].strip())):
                 tokens.append(Token("name", field))
                 position = end + 1
                 continue
             is_text = not found.startswith("math") and found not in {"boldsymbol", "boxed"}
-            tokens += text_tokens(text[opening + 1 : end], is_text, depth)
+            inner = text_tokens(text[opening + 1 : end], is_text, depth)
+            is_unit = found == "mathrm" and follows_value(tokens) and names_units(inner)
+            tokens += [as_word(token) for token in inner] if is_unit else inner
             position = end + 1
         elif kind == "letters":
             tokens += letters(found, text[: match.start()], text[position:])
@@ -91,6 +96,22 @@ def text_tokens(content: str, is_text: bool, depth: int) -> list[Token]:
     return [word_token(word) for word in words]
 
 
+def follows_value(tokens: list[Token]) -> bool:
+    """Whether a number or a closing bracket stands right before."""
+    return bool(tokens) and (tokens[-1].kind == "number" or tokens[-1].text in {"}", ")"})
+
+
+def names_units(tokens: list[Token]) -> bool:
+    """Whether all names are units: `\\mathrm{m\\,s^{-1}}`."""
+    names = [token.text for token in tokens if token.kind in {"name", "letter", "word"}]
+    return bool(names) and all(name in UNITS for name in names)
+
+
+def as_word(token: Token) -> Token:
+    """A name as a word, which a unit is."""
+    return Token("word", token.text) if token.kind == "name" else token
+
+
 def word_token(word: str) -> Token:
     """One word of \\text{…}; a single letter is a name, it may be a choice or a subscript."""
     if word in "%,;/^23":
@@ -104,7 +125,8 @@ def letters(run: str, before: str, after: str) -> list[Token]:
     """What a run of plain letters means, by itself and by what stands around it."""
     alone = not before.strip() and not after.strip()
     if len(run) == 1 and (run != "U" or alone):
-        return [Token("name", run)]
+        is_unit = run in ONE_LETTER and not after.strip() and UNIT_FOLLOWS.search(before)
+        return [Token("letter" if is_unit else "name", run)]
     follows_number = before.rstrip()[-1:].isdigit() or before.rstrip().endswith("}")
     if run in FUNCTIONS and run in UNITS and follows_number and not is_argument(after):
         return [Token("word", run)]
@@ -115,10 +137,14 @@ def letters(run: str, before: str, after: str) -> list[Token]:
     lower = run.lower() if alone or not run.isupper() else run
     if run in UNITS or lower in SHORT_WORDS or lower in SEPARATORS:
         return [Token("word", run)]
-    if before[-1:].isdigit() or (is_many_names(run) and not alone):
+    if before[-1:].isdigit() or (not alone and (is_many_names(run) or is_raised(run, after))):
         return names(run)  # `2abcd` is a product: dropping a word for a unit would lose it
     vowel_inside = len(run) == 3 and lower[1] in "aeiou" and lower[0] not in "aeiou"
     return [Token("word", run)] if vowel_inside or len(run) > 3 else names(run)
+
+
+UNIT_FOLLOWS = re.compile(r"^[-+]?\s?(?:[\d.,/]{1,40}|\\[dt]?frac\{\d{1,20}\}\{\d{1,20}\})\s$")
+"""Before the letter in `5 m`, a length; `5m` may be a product."""
 
 
 def is_argument(after: str) -> bool:
@@ -138,6 +164,11 @@ def function_of_name(run: str) -> list[Token]:
 def is_many_names(run: str) -> bool:
     """`ABCD` and `SRMC` are points or products, no words."""
     return len(run) > 3 and run.isupper() and len(run) < 7 and run not in UNITS
+
+
+def is_raised(run: str, after: str) -> bool:
+    """`GMmr^{-2}` is a product; no word has a power or a subscript."""
+    return len(run) < 7 and after.lstrip()[:1] in {"^", "_"}
 
 
 def names(run: str) -> list[Token]:

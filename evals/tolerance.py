@@ -2,10 +2,16 @@
 
     rounded            a decimal of five or more significant digits equals what rounds to it
     absolute           the error that a problem states
-    relative           a share of the gold answer, at least half a unit of its last digit
+    relative           a share of the gold answer; half a unit of its last digit where that is more, up to 5 %
 
-The last two come from the policy alone, and only where one side was written as a decimal. Integers
-are exact: two of them are never close.
+A tolerance needs an inexact side, one written as a decimal: 1/3 is never 333/1000, and an integer is exact whatever
+stands on the other side (2.00001 is not 2).
+
+The last two come from a benchmark's policy. The first holds without one, on either side: a figure states its own
+precision, half a unit of its last digit. The gold 4.12311 is √17 rounded, and a prediction of 0.0833333 for 1/12 is
+right: nobody has five correct digits without the value. Fewer digits are an approximation, 1.41 for √2, which only a
+benchmark of measured golds accepts. Whether a closed form was asked for cannot be seen from two answers, so it is not
+judged. By that rule one unit of the last digit written is always too far.
 """
 
 from __future__ import annotations
@@ -17,6 +23,11 @@ from evals.expression import Call, Node, Number
 from evals.policy import Policy
 
 MIN_ROUNDED_DIGITS = 5
+"""Half a unit of the last of five digits is 5·10⁻⁵ of the value at most."""
+
+
+MAX_ROUNDING = Fraction(5, 100)
+"""Of the gold: half a unit of a single digit would be up to a half of it (1e-24 would take 1.5e-24)."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,7 @@ def closeness(
     if relative is None or figures == (None, None) or (integers == 2 and not of_gold):
         return None
     half_a_unit = of_gold.unit_in_last_place / 2 if of_gold else Fraction(0)
-    if distance <= max(Fraction(relative) * abs(expected), half_a_unit):
+    rounding = min(half_a_unit, MAX_ROUNDING * abs(expected))
+    if distance <= max(Fraction(relative) * abs(expected), rounding):
         return "relative tolerance"
     return None

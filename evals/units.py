@@ -7,6 +7,8 @@ do not matter.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from fractions import Fraction
 
 TABLE = {
@@ -33,25 +35,55 @@ TABLE = {
     "euros": "euro:1 eur:1",
 }  # fmt: skip
 """Only exact conversions. Units between which there is none that is exact have a line each."""
-ALONE = ("ton", "gallon", "yuan", "mph", "kph", "rpm", "mol", "atm", "K", "erg")
+ALONE = ("ton", "gallon", "yuan", "rpm", "mol", "atm", "K", "erg")
 UNITS: dict[str, tuple[str, Fraction]] = {
     entry.split(":")[0]: (dimension, Fraction(entry.split(":")[1]))
     for dimension, entries in TABLE.items()
     for entry in entries.split()
 }
 UNITS |= {name: (name, Fraction(1)) for name in ALONE}
-UNITS |= {name + "s": unit for name, unit in list(UNITS.items()) if len(name) > 3}
+UNITS |= {name: ("speed", Fraction(1)) for name in ("mph", "kph")}
+UNITS |= {name + "s": unit for name, unit in list(UNITS.items()) if len(name) > 2}
 ONE_LETTER = frozenset("msghLNJKWVlCA")
 
 
 def scale(unit: str) -> tuple[str, Fraction] | None:
-    """Dimension and factor of a known unit with an optional power, such as `cm^2`."""
-    name, _, power = unit.partition("^")
-    exponent = int(power) if power.isdecimal() and len(power) == 1 else 1
-    for prefix, implied in (("square ", 2), ("cubic ", 3)):
-        if name.startswith(prefix):
-            name, exponent = name.removeprefix(prefix), implied
-    if name not in UNITS:
+    """Dimension and factor of a known unit: `cm^2`, `square cm`, `km /h`, `meters per second`; None of words that
+    are none."""
+    exponents: Counter[str] = Counter()
+    factor, side, implied = Fraction(1), 1, 1
+    for word in SPEEDS.get(unit, unit).split():
+        if word in POWERS:
+            implied = POWERS[word]
+        elif word == "per":
+            side = -1
+        else:
+            name, _, power = word.lstrip("/*.-").partition("^")
+            known = UNITS.get(name) or prefixed(name)
+            if known is None or (power and not POWER.fullmatch(power)):
+                return None
+            dimension, times = known
+            exponent = int(power or 1) * implied * (-1 if word[0] == "/" else side)
+            exponents[dimension] += exponent
+            factor, implied = factor * times**exponent, 1
+    key = " ".join(f"{dimension}^{n}" for dimension, n in sorted(exponents.items()) if n)
+    return (key, factor) if exponents else None
+
+
+POWERS = {"square": 2, "cubic": 3}
+POWER = re.compile(r"-?[1-9]")
+SPEEDS = {"mph": "mile /hour", "kph": "km /hour"}
+PREFIXES = {"p": -12, "n": -9, "u": -6, "µ": -6, "m": -3, "c": -2, "k": 3, "M": 6, "G": 9, "T": 12}
+"""Powers of ten."""
+WITH_PREFIX = frozenset(
+    ["m", "s", "g", "L", "N", "J", "W", "V", "A", "C", "F", "T", "Hz", "Pa", "eV", "mol"]
+)
+
+
+def prefixed(name: str) -> tuple[str, Fraction] | None:
+    """`nm`, `GHz`: a unit with a metric prefix. Only of a word that is a unit for certain: `nm` may be a product."""
+    base = name[1:]
+    if name[:1] not in PREFIXES or base not in WITH_PREFIX:
         return None
-    dimension, factor = UNITS[name]
-    return (f"{dimension}^{exponent}", factor**exponent)
+    dimension, factor = UNITS.get(base, (base, Fraction(1)))
+    return dimension, factor * Fraction(10) ** PREFIXES[name[0]]

@@ -13,6 +13,8 @@ FUNCTIONS = words("""
     log ln lg exp sqrt cbrt abs sgn floor ceil max min gcd lcm det Gamma factorial
 """)
 """Applied to what follows them."""
+CALLED_NAMES = frozenset("fghFGHPQ")
+"""Names of functions."""
 GREEK = words("""
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi
     rho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
@@ -21,7 +23,7 @@ GREEK = words("""
 """Commands and words that are names."""
 TEXT_COMMANDS = words("""
     text textbf textit textrm textnormal textsf texttt mbox hbox mathrm mathbf mathit mathsf mathcal
-    mathbb mathop boldsymbol operatorname emph underline boxed fbox
+    mathbb mathop boldsymbol operatorname emph underline boxed fbox num
 """)
 """Commands whose argument is text, or a formula in another font."""
 SHORT_WORDS = words("""
@@ -47,3 +49,9 @@ WRITTEN_TOGETHER = words("sin cos tan cot sec csc log ln lg sqrt")
 """Functions that are also read right before a one-letter name."""
 ENGLISH_ALIKE = words("cost tank tans logs logo sins sing sect secs cots")
 """Words that look like that and are none."""
+NUMBERS = """
+    zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
+    sixteen seventeen eighteen nineteen twenty
+"""
+NUMBER_WORDS = {word: number for number, word in enumerate(NUMBERS.split())}
+"""Whole numbers that are written as words."""

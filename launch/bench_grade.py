@@ -1,9 +1,11 @@
-"""`cgd bench grade`: our answer matching beside math-verify, on one file of predictions and gold answers.
+"""`cgd bench grade`: our answer matching beside others, on one file of predictions and gold answers.
 
-    rows {pred, gold, label?} → each grader in a process of its own, case by case, under a time limit
-                              → agreement with the labels, false "correct", false "wrong", times, slow and failed cases
+    rows {pred, gold, label?, choices?, …} → each grader in a process of its own, case by case, under a time limit
+                                           → agreement with the labels, both errors, times, slow and failed cases
 
-Every grader extracts the answer itself. A process that does not answer in time is killed and the case counts as failed;
+`compat` is our account of the grader behind published tables (`evals.compat`), math-verify a peer. Every grader
+extracts the answer itself; only `compat` is given a row with `"form": "bare"` as an answer, since its reference takes
+the last number of a text without a box. A process that does not answer in time is killed and the case counts as failed;
 the next case gets a fresh one, so a grader that hangs is measured to the end. A failed case agrees with no label. Rows
 that say `contested: true` are graded and timed, but their labels do not count.
 """
@@ -31,8 +33,9 @@ SLOW_SECONDS = 1.0
 START_SECONDS = 120.0
 """For a worker to import its grader."""
 
-Grader = Callable[[str, str], tuple[bool, str]]
-"""(prediction, gold) → whether it is correct, and what the grader says of it."""
+Case = dict[str, Any]
+Grader = Callable[[Case], tuple[bool, str]]
+"""A row → whether its prediction is correct, and what the grader says of it."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,34 @@ class Graded:
 
 
 def ours() -> Grader:
-    """Extraction and comparison of this project."""
+    """Extraction and comparison of this project, by the row's own policy."""
     from evals.grading import grade
+    from evals.grading_files import policy_of
 
-    def grade_row(prediction: str, gold: str) -> tuple[bool, str]:
-        verdict = grade(prediction, gold)
+    def grade_row(case: Case) -> tuple[bool, str]:
+        verdict = grade(case["pred"], case["gold"], policy_of(case))
         return verdict.correct, verdict.status
+
+    return grade_row
+
+
+def compat() -> Grader:
+    """The leniency of published tables."""
+    from evals.compat import leniently_correct, leniently_equal
+    from evals.compat_spelling import respelt
+    from evals.grading_files import policy_of
+
+    strict = ours()
+
+    def grade_row(case: Case) -> tuple[bool, str]:
+        choices = policy_of(case).choices
+        if case.get("form") == "bare" and not choices:
+            correct = leniently_equal(respelt(case["pred"]), respelt(case["gold"]))
+        else:
+            correct = leniently_correct(case["pred"], case["gold"], choices)
+        if correct is None:
+            return strict(case)[0], "left to ours"
+        return correct, "correct" if correct else "wrong"
 
     return grade_row
 
@@ -68,8 +93,8 @@ def math_verify() -> Grader:
         bare = not delimited and not has_prose(text)
         return (not bare and peer.parse(text)) or peer.parse(f"${text}$")
 
-    def grade_row(prediction: str, gold: str) -> tuple[bool, str]:
-        expected, found = read(gold), read(prediction)
+    def grade_row(case: Case) -> tuple[bool, str]:
+        expected, found = read(case["gold"]), read(case["pred"])
         if not expected:
             return False, "unparsable gold"
         correct = bool(peer.verify(expected, found))
@@ -78,19 +103,24 @@ def math_verify() -> Grader:
     return grade_row
 
 
-GRADERS: dict[str, Callable[[], Grader]] = {"ours": ours, "math-verify": math_verify}
+OWN = ("ours", "compat")
+GRADERS: dict[str, Callable[[], Grader]] = {
+    "ours": ours,
+    "compat": compat,
+    "math-verify": math_verify,
+}
 
 
 def work(name: str, channel: Connection) -> None:
-    """A worker: says when it is ready, then answers every pair it receives."""
+    """A worker: says when it is ready, then answers every row it receives."""
     grade_row = GRADERS[name]()
-    grade_row("\\boxed{1}", "1")  # imports and caches are no case's time
+    grade_row({"pred": "\\boxed{1}", "gold": "1"})  # imports and caches are no case's time
     channel.send("ready")
     while True:
-        prediction, gold = channel.recv()
+        case = channel.recv()
         started = time.perf_counter()
         try:
-            correct, said = grade_row(prediction, gold)
+            correct, said = grade_row(case)
             graded = Graded(correct, said, time.perf_counter() - started)
         except Exception as error:
             said = f"raised {type(error).__name__}"
@@ -127,11 +157,11 @@ class Worker:
         self.process.join()
         self.channel.close()
 
-    def grade(self, prediction: str, gold: str) -> Graded:
+    def grade(self, case: Case) -> Graded:
         """One row."""
         started = time.perf_counter()
         try:
-            self.channel.send((prediction, gold))
+            self.channel.send(case)
             if self.channel.poll(self.limit_seconds):
                 graded: Graded = self.channel.recv()
                 return graded
@@ -144,21 +174,21 @@ class Worker:
         return Graded(None, said, seconds)
 
 
-def grade_all(name: str, cases: list[dict[str, Any]], limit_seconds: float) -> list[Graded]:
+def grade_all(name: str, cases: list[Case], limit_seconds: float) -> list[Graded]:
     """All rows with one grader, in a process of its own."""
     print(f"{name}: {len(cases)} rows", file=sys.stderr, flush=True)
     worker = Worker(name, limit_seconds)
     try:
-        return [worker.grade(case["pred"], case["gold"]) for case in cases]
+        return [worker.grade(case) for case in cases]
     finally:
         worker.stop()
 
 
-def read_cases(file: str) -> Iterator[dict[str, Any]]:
-    """The rows. ValueError names the line whose label is no boolean."""
-    from evals.grading import read_pairs
+def read_cases(file: str) -> Iterator[Case]:
+    """The rows. ValueError names the line that cannot be used."""
+    from evals.grading_files import read_pairs
 
-    for number, row in enumerate(read_pairs(Path(file)), start=1):
+    for number, (row, _) in enumerate(read_pairs(Path(file)), start=1):
         label = row.get("label")
         if label is not None and not isinstance(label, bool):
             raise ValueError(
@@ -172,7 +202,7 @@ def run_bench(options: Namespace) -> str:
     cases = list(read_cases(options.file))
     if not cases:
         raise ValueError(f"{options.file}: no rows to grade")
-    names = ["ours"]
+    names = [*OWN]
     if options.peers and find_spec("math_verify") is None:
         raise ValueError("--peers needs math-verify: pip install 'math-verify[antlr4_13_2]'")
     if options.peers:
@@ -184,15 +214,15 @@ def run_bench(options: Namespace) -> str:
 
 def titled(name: str) -> str:
     """A peer's name with its version."""
-    return name if name == "ours" else f"{name} {version(name)}"
+    return name if name in OWN else f"{name} {version(name)}"
 
 
-def label_of(case: dict[str, Any]) -> bool | None:
+def label_of(case: Case) -> bool | None:
     """The label, where it counts."""
     return None if case.get("contested") else case.get("label")
 
 
-def table(cases: list[dict[str, Any]], results: dict[str, list[Graded]], limit: float) -> str:
+def table(cases: list[Case], results: dict[str, list[Graded]], limit: float) -> str:
     """A line a grader, and what each said."""
     labels = [label_of(case) for case in cases]
     true, false = labels.count(True), labels.count(False)
@@ -208,10 +238,10 @@ def table(cases: list[dict[str, Any]], results: dict[str, list[Graded]], limit: 
     for name, graded in results.items():
         said = Counter(one.said for one in graded).most_common()
         lines.append(f"{name} said: " + ", ".join(f"{count} {what}" for what, count in said))
-    if len(results) == 2:
-        first, second = results.values()
-        alike = sum(a.correct == b.correct for a, b in zip(first, second, strict=True))
-        lines.append(f"both say the same of {alike} of {len(cases)} rows")
+    (first, said_first), *others = results.items()
+    for name, graded in others:
+        alike = sum(a.correct == b.correct for a, b in zip(said_first, graded, strict=True))
+        lines.append(f"{first} and {name} say the same of {alike} of {len(cases)} rows")
     return "\n".join(lines)
 
 
@@ -235,7 +265,7 @@ def row_of(name: str, labels: list[bool | None], graded: list[Graded]) -> str:
 SHOWN_CHARS = 120
 
 
-def disagreements(cases: list[dict[str, Any]], results: dict[str, list[Graded]]) -> str:
+def disagreements(cases: list[Case], results: dict[str, list[Graded]]) -> str:
     """Rows where a grader differs from the label, or where the graders differ and no label counts."""
     lines = []
     for number, case in enumerate(cases):
@@ -250,7 +280,7 @@ def disagreements(cases: list[dict[str, Any]], results: dict[str, list[Graded]])
     return "\n".join(lines) or "no disagreements"
 
 
-def in_words(case: dict[str, Any], label: bool | None) -> str:
+def in_words(case: Case, label: bool | None) -> str:
     """The label of a row."""
     if label is None:
         return "contested" if case.get("contested") else "absent"

@@ -84,6 +84,24 @@ def test_a_file_is_graded_from_the_command_line(
     assert "ours said: " in printed
 
 
+def test_compat_stands_beside_and_every_row_has_its_own_policy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = [
+        {"pred": "\\boxed{50}", "gold": "0.5", "label": False},
+        {"pred": "The answer is (B).", "gold": "B", "choices": 4, "label": True},
+        {"pred": "x^2+1", "gold": "1+x^2", "form": "bare", "label": True},
+        {"pred": "\\boxed{2^{10^{9}}}", "gold": "5", "label": False},
+    ]
+    assert main(["bench", "grade", write_cases(tmp_path / "cases.jsonl", cases), "--list"]) == 0
+    printed = capsys.readouterr().out
+    (line,) = (line for line in printed.splitlines() if line.startswith("compat  "))
+    assert line.split()[1:4] == ["75.0", "%", "(3/4)"]
+    assert "ours and compat say the same of 3 of 4 rows" in printed
+    assert "1 left to ours" in printed
+    assert printed.count("row 1 ") == printed.count("row ") == 1
+
+
 def test_bad_files_are_explained(tmp_path: Path) -> None:
     file = write_cases(tmp_path / "cases.jsonl", [{"pred": "1", "gold": "1", "label": "yes"}])
     with pytest.raises(ValueError, match="row 1: 'label' must be true, false or absent"):
@@ -103,7 +121,8 @@ def test_a_missing_peer_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def unruly() -> bench.Grader:
     """Hangs, raises or dies as its prediction says."""
 
-    def grade_row(prediction: str, gold: str) -> tuple[bool, str]:
+    def grade_row(case: bench.Case) -> tuple[bool, str]:
+        prediction = case["pred"]
         if prediction == "hang":
             time.sleep(60)
         if prediction == "die":
@@ -123,7 +142,8 @@ def test_a_grader_that_hangs_raises_or_dies_costs_one_case(monkeypatch: pytest.M
     monkeypatch.setattr(bench, "work", unruly_work)
     worker = Worker("unruly", limit_seconds=0.5)
     try:
-        said = {text: worker.grade(text, "1") for text in ("hang", "die", "other", "right")}
+        texts = ("hang", "die", "other", "right")
+        said = {text: worker.grade({"pred": text, "gold": "1"}) for text in texts}
     finally:
         worker.stop()
     assert [said[text].correct for text in ("hang", "die", "other", "right")] == [

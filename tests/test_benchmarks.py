@@ -11,6 +11,7 @@ import pytest
 
 from evals.benchmark_problem import Benchmark
 from evals.benchmarks import TABLE, load_benchmark
+from evals.grading import grade
 
 SHARED = Path(os.environ.get("CGD_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 FOUR = ["iron", "gold", "lead", "zinc"]
@@ -105,6 +106,47 @@ def test_the_hub_is_asked_for_the_id_the_table_names(
     source = TABLE[name]
     assert asked == [(source.hub, source.subset, source.split)]
     assert len(benchmark.problems) == 1
+
+
+def test_pictures_of_the_hub_are_never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    picture = {"bytes": b"no picture at all", "path": ""}
+    rows = datasets.Dataset.from_dict({"Question": ["1+1?"], "Answer": ["2"], "Picture": [picture]})
+    rows = rows.cast_column("Picture", datasets.Image())
+    with pytest.raises(Exception, match=r"Pillow|image"):
+        next(iter(rows))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: rows)
+    assert [problem.gold for problem in load_benchmark("theoremqa").problems] == ["2"]
+
+
+def test_another_number_of_problems_than_the_hubs_is_said(tmp_path: Path) -> None:
+    assert (
+        "problems here: 1; on the hub: 1319"
+        in load_rows("gsm8k", tmp_path, HUB_ROWS["gsm8k"]).remarks
+    )
+    limited = load_rows("gsm8k", tmp_path, HUB_ROWS["gsm8k"], limit=1)
+    assert limited.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "gold", "near", "far"),
+    [
+        ("minerva_math", "0.5613", "0.561", "0.57"),
+        ("minerva_math", "4.4e7", "4.44e7", "4.5e7"),
+        ("theoremqa", "9.616", "9.62", "9.7"),
+        ("theoremqa", "11760", "11760", "11761"),
+        ("math500", "0.5613", "0.5613", "0.561"),
+        ("olympiadbench", "4.25", "4.25", "4.26"),
+    ],
+)
+def test_tolerance_is_the_benchmarks_own(
+    name: str, gold: str, near: str, far: str, tmp_path: Path
+) -> None:
+    field = TABLE[name].gold[0]
+    row = {"problem": "?", "question": "?", "Question": "?", field: gold}
+    (problem,) = load_rows(name, tmp_path, row).problems
+    assert grade(f"\\boxed{{{near}}}", gold, problem.policy).correct
+    assert not grade(f"\\boxed{{{far}}}", gold, problem.policy).correct
 
 
 def test_a_hub_that_cannot_be_reached_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 from evals import lm_eval_bridge
 from evals.lm_eval_bridge import HARNESS, Harness, figures, model_of, rows_of, run_task
 from evals.run import EvaluateConfig, evaluate
-from evals.scores import score_rows
+from evals.scores import in_short, score_rows
 
 needs_harness = pytest.mark.skipif(
     find_spec("lm_eval") is None or find_spec("accelerate") is None,
@@ -46,6 +46,8 @@ def test_samples_of_the_harness_become_rows_that_scores_read() -> None:
     score = score_rows(rows) | figures(TINY, rows)
     assert score["accuracy"] == 0.5, "the harness's own marks, fractions included"
     assert score["truncation_rate"] is None, "not known is not zero"
+    assert score["judged"] == 3, "a mark may be a fraction"
+    assert in_short(score).startswith("50.0 % right [")
 
 
 def test_another_filter_is_not_mixed_in() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from datagen.transformers_generator import TransformersGenerator, tokenise
+from datagen.chat_tokens import tokenise
+from datagen.transformers_generator import TransformersGenerator
 from datagen.wordings import load_template
 from evals.benchmarks import load_benchmark
 from launch.cli import main

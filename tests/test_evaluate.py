@@ -13,6 +13,7 @@ from datagen.generators import Completion, Request, Sampling
 from datagen.instructions import instructions
 from evals.benchmarks import load_benchmark
 from evals.run import EvaluateConfig, evaluate
+from evals.scores import in_short
 
 ANSWERS = {
     "one": r"1 and 1 is \boxed{2}",
@@ -75,10 +76,18 @@ def test_scores_say_more_than_accuracy(quiz: str, tmp_path: Path) -> None:
     assert score["accuracy_interval"][0] < 0.25 < score["accuracy_interval"][1]
     assert score["no_answer_rate"] == 0.25
     assert score["truncation_rate"] == 0.25
+    assert score["mean_steps"] == 1
     assert score["rules"] == {"boxed": 1, "last number": 1, "whole text": 1}
     assert score["mean_words"] == pytest.approx((5 + 3 + 5 + 1) / 4)
     assert score["mean_tokens"] == pytest.approx(sum(map(len, ANSWERS.values())) / 4)
     assert scores == json.loads((tmp_path / "evals/base/scores.json").read_text())
+
+
+def test_an_accuracy_never_stands_alone(quiz: str, tmp_path: Path) -> None:
+    scores = evaluate("base", Oracle(), EvaluateConfig(benchmarks=(quiz,)), tmp_path / "evals")
+    assert in_short(scores["benchmarks"]["quiz"]) == (
+        "25.0 % right [4.6, 69.9], n = 4, no answer 25.0 %, cut 25.0 %"
+    )
 
 
 def test_the_result_file_is_in_the_order_of_the_problems(quiz: str, tmp_path: Path) -> None:
@@ -233,8 +242,8 @@ def test_the_limit_takes_the_first_problems(quiz: str) -> None:
         ),
         ([{"id": "a", "problem": "?", "answer": None}], r"answer \(NoneType\)"),
         (
-            [{"id": "a", "problem": "?", "answer": "1"}] * 2,
-            r"bad\.jsonl:2: the id 'a'.*bad\.jsonl:1",
+            [{"id": "a", "problem": "?", "answer": "1"}] * 3,
+            r"bad\.jsonl:2: the id 'a'.*bad\.jsonl:1; 1 more rows repeat an id",
         ),
         ([{"id": "a", "problem": "?", "answer": "one\nand two"}], "no final answer can be read"),
         ([], "at least one problem"),

@@ -21,6 +21,11 @@ for line in sys.stdin:
             os._exit(9)
         if case["prediction"] == "hangs":
             time.sleep(60)
+        if case["prediction"].startswith("killed once "):
+            mark = case["prediction"].removeprefix("killed once ")
+            if not os.path.exists(mark):
+                open(mark, "w").close()
+                os._exit(9)
         print(json.dumps({"said": case["prediction"]}), flush=True)
 """
 """A worker that dies of one word and hangs on another."""
@@ -63,6 +68,17 @@ def test_an_answer_that_kills_its_worker_is_named_and_the_rest_is_graded(tmp_pat
         v["status"] == "undecided" and not v["correct"] for i in deadly if (v := verdicts[i])
     )
     assert all(verdicts[i] == {"said": t} for i, t in enumerate(texts) if i not in deadly)
+
+
+def test_an_answer_whose_worker_was_killed_from_outside_is_graded_by_the_next(
+    tmp_path: Path,
+) -> None:
+    texts = ["a", f"killed once {tmp_path / 'mark'}", "b"]
+    with GradingPool(1, command=mortal(tmp_path)) as pool:
+        for index, text in enumerate(texts):
+            pool.submit(index, case(text))
+        verdicts = pool.results()
+    assert [verdicts[index] for index in range(3)] == [{"said": text} for text in texts]
 
 
 def test_an_answer_that_holds_its_worker_is_given_up(tmp_path: Path) -> None:

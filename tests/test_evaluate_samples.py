@@ -14,9 +14,10 @@ from datagen.generators import Completion, Request, Sampling
 from evals import judging
 from evals.benchmark_problem import Problem
 from evals.outputs import WITHHELD
-from evals.report_text import score_remarks
+from evals.report_tables import beside_header, beside_rows
 from evals.run import EvaluateConfig, evaluate
-from evals.scores import majority
+from evals.scores import in_short
+from evals.scores_samples import MAX_CAMPS, majority, sample_figures, votes_of
 
 Answer = Callable[[Request, int], tuple[str, str]]
 """(request, its place) → (text, finish reason)."""
@@ -92,7 +93,7 @@ def test_pass_and_majority_are_counted_over_samples(tmp_path: Path) -> None:
     config = EvaluateConfig(benchmarks=(quiz(tmp_path),), samples=4, temperature=0.6)
     scores = evaluate("base", Scripted(sometimes), config, tmp_path)["benchmarks"]["quiz"]
     assert scores["accuracy"] == 0.25
-    assert scores["avg_at_4"]["mean"] == 0.25
+    assert scores["avg_at"]["4"]["mean"] == 0.25
     assert {k: v["mean"] for k, v in scores["pass_at"].items()} == pytest.approx(
         {"1": 0.25, "2": (1 - 1 / 6) / 2, "4": 0.5}
     )
@@ -106,9 +107,28 @@ def test_mean_and_spread_are_over_seeds(tmp_path: Path) -> None:
 
     config = EvaluateConfig(benchmarks=(quiz(tmp_path),), samples=2, seeds=(0, 1), temperature=0.6)
     scores = evaluate("base", Scripted(of_seed), config, tmp_path)["benchmarks"]["quiz"]
-    assert scores["pass_at"]["2"] == {
+    found = scores["pass_at"]["2"]
+    assert found.pop("interval") == pytest.approx([0.0945, 0.9055], abs=1e-3), (
+        "two problems, no draw"
+    )
+    assert found == {
         "seeds": 2, "mean": 0.5, "std": pytest.approx(0.5**0.5), "ddof": 1, "per_seed": [1.0, 0.0]
     }  # fmt: skip
+
+
+def test_intervals_are_over_problems_and_not_over_samples() -> None:
+    """Ten times the samples of the same problems say nothing more about other problems."""
+    widths = []
+    for copies in (1, 10):
+        rows = [
+            {"id": f"p{n}", "seed": 0, "correct": n % 3 == mark, "extracted": str(mark)}
+            for n in range(30)
+            for mark in [0, 1] * copies
+        ]
+        low, high = sample_figures(rows)["avg_at"][str(2 * copies)]["interval"]
+        assert low < 1 / 3 < high
+        widths.append(high - low)
+    assert widths[1] == pytest.approx(widths[0], abs=0.01)
 
 
 def test_a_kill_between_samples_loses_and_doubles_none(tmp_path: Path) -> None:
@@ -202,11 +222,52 @@ def test_the_lenient_policy_is_reported_beside_and_never_instead(tmp_path: Path)
     assert [row["correct_compat"] for row in rows] == [True, True]
 
 
+def answers(*texts: tuple[bool, str | None]) -> list[dict[str, Any]]:
+    return [{"correct": right, "extracted": text} for right, text in texts]
+
+
 def test_right_answers_vote_together_however_they_are_spelt() -> None:
-    rows = [{"correct": True, "extracted": text} for text in ("2", "2.0", "4/2")]
-    rows += [{"correct": False, "extracted": text} for text in ("7", " 7")]
-    assert majority(rows, 5) == 1.0
-    assert majority(rows[1:], 4) == pytest.approx(0.5)
+    votes = votes_of(
+        answers((True, "2"), (True, "2.0"), (True, "4/2"), (False, "7"), (False, " 7"))
+    )
+    assert majority(votes, 5) == 1.0
+    assert majority(votes[1:], 4) == pytest.approx(0.5)
+
+
+def test_wrong_answers_vote_together_when_they_are_equal() -> None:
+    votes = votes_of(
+        answers((True, "2"), (True, "2"), (False, "1/3"), (False, "\\frac{2}{6}"), (False, "$1/3$"))
+    )
+    assert len({vote.camp for vote in votes}) == 2
+    assert majority(votes, 5) == 0.0, "as texts they would be three camps of one vote"
+    formulas = votes_of(answers((False, "x+1"), (False, "1 + x"), (False, "x-1")))
+    assert len({vote.camp for vote in formulas}) == 2
+    apart = votes_of(answers((False, "3"), (False, "4"), (False, "(1,2)"), (False, "[1,2]")))
+    assert len({vote.camp for vote in apart}) == 4
+
+
+def test_an_output_without_an_answer_has_no_vote() -> None:
+    votes = votes_of(answers((True, "2"), (False, None), (False, None)))
+    assert majority(votes, 3) == 1.0
+    assert majority(votes[1:], 2) == 0.0, "nobody votes, nobody is right"
+
+
+def test_comparing_wrong_answers_is_bounded_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    from evals import scores_samples
+
+    compare = scores_samples.compare
+    monkeypatch.setattr(
+        scores_samples, "compare", lambda *pair: compared.append(pair) or compare(*pair)
+    )
+    rows = [
+        {"id": "a", "seed": 0, "correct": False, "extracted": f"x+{number}"}
+        for number in [*range(3 * MAX_CAMPS), 0, 0]
+    ]
+    figures = sample_figures(rows)
+    assert figures["majority_not_all_compared"] == 1
+    assert len(compared) < 3 * MAX_CAMPS * MAX_CAMPS
+    assert sample_figures(rows[:2])["majority_not_all_compared"] == 0
 
 
 def test_a_gold_that_cannot_be_read_is_counted_and_never_held_against_the_model(
@@ -220,7 +281,9 @@ def test_a_gold_that_cannot_be_read_is_counted_and_never_held_against_the_model(
     config = EvaluateConfig(benchmarks=(str(path),))
     scores = evaluate("base", Scripted(right), config, tmp_path, say=said.append)
     score = scores["benchmarks"]["quiz"]
-    assert (score["accuracy"], score["unparsable_gold"], score["problems"]) == (1.0, 2, 4)
+    assert (score["accuracy"], score["problems"], score["judged"]) == (1.0, 4, 2)
+    assert "n = 2 (2 more not judged)" in in_short(score)
+    assert score["statuses"] == {"correct": 2, "unparsable gold": 2}
     assert [row["correct"] for row in rows_in(tmp_path / "base/quiz.jsonl")] == [
         True, None, None, True
     ]  # fmt: skip
@@ -235,15 +298,34 @@ def test_an_extracted_sentence_is_withheld_with_its_reason(monkeypatch: pytest.M
 
 
 def test_the_report_shows_both_accuracies_only_where_they_differ() -> None:
-    def remarks(lenient: float) -> list[str]:
-        score = {"accuracy": 0.5, "accuracy_compat": lenient}
+    def table(lenient: float) -> dict[str, str]:
+        rates = dict.fromkeys(("no_answer_rate", "truncation_rate"), 0.0)
+        score = {"accuracy": 0.5, "accuracy_compat": lenient, "rules": {}, "problems": 4, **rates}
         results = {"benchmarks": ["quiz"], "methods": {"base": {"scores": {"quiz": score}}}}
-        return list(score_remarks(results))
+        (row,) = beside_rows(results)
+        return dict(zip(beside_header(results), row, strict=True))
 
-    assert remarks(0.5) == []
-    (line,) = remarks(0.75)
-    assert "75.0 %" in line
-    assert "50.0 %" in line
+    assert "lenient" not in table(0.5)
+    shown = table(0.75)
+    assert (shown["strict"], shown["lenient"]) == ("50.0 %", "75.0 %")
+
+
+def test_reasoning_is_measured_in_words_and_steps(tmp_path: Path) -> None:
+    text = "First we add.\nThen we see it.\n\\boxed{0}"
+    config = EvaluateConfig(benchmarks=(quiz(tmp_path, 1),))
+    scores = evaluate("base", Scripted(lambda r, i: (text, "stop")), config, tmp_path)
+    (row,) = rows_in(tmp_path / "base/quiz.jsonl")
+    assert (row["words"], row["steps"]) == (8, 3)
+    score = scores["benchmarks"]["quiz"]
+    assert (score["mean_words"], score["mean_steps"]) == (8, 3)
+
+
+def test_a_row_reads_from_question_to_verdict(tmp_path: Path) -> None:
+    evaluate("base", Scripted(right), EvaluateConfig(benchmarks=(quiz(tmp_path),)), tmp_path)
+    row = list(rows_in(tmp_path / "base/quiz.jsonl")[0])
+    story = ["id", "prompt", "output", "extracted", "rule", "gold", "correct", "status", "reason"]
+    assert [name for name in row if name in story] == story
+    assert row[-1] == "key"
 
 
 # ---- what is withheld ---------------------------------------------------------------------------
@@ -293,6 +375,8 @@ def test_gpqa_is_never_written_in_clear(gpqa: str, tmp_path: Path) -> None:
     assert all(len(row["gold"]) == 1 and row["output"] == WITHHELD for row in rows)
     assert all(len(row["output_sha256"]) == len(row["prompt_sha256"]) == 64 for row in rows)
     assert scores["benchmarks"]["gpqa"]["mean_words"] > 5
+    assert scores["benchmarks"]["gpqa"]["mean_steps"] >= 1
+    assert "verdict" not in rows[0], "what the row says once it need not say twice"
 
 
 def test_what_is_withheld_is_resumed_by_its_verdict(gpqa: str, tmp_path: Path) -> None:

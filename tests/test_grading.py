@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from evals.grading import grade, grade_file
+from evals.grading import grade
+from evals.grading_files import grade_file
 from evals.policy import Policy
+from launch.cli import main
 
 
 def write_lines(path: Path, *rows: object) -> Path:
@@ -79,6 +81,59 @@ def test_a_graded_file_keeps_its_fields_and_order(tmp_path: Path) -> None:
     assert summary.accuracy == pytest.approx(2 / 3)
 
 
+def test_a_row_may_say_how_it_is_compared(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"pred": "The answer is (b).", "gold": "B", "choices": 4},
+        {"pred": "I pick B", "gold": "B", "choices": ["a cat", "a dog"]},
+        {"pred": "\\boxed{2.49}", "gold": "2.5", "tolerance": 0.01},
+        {"pred": "\\boxed{2.49}", "gold": "2.5", "error": "1e-1"},
+        {"pred": "\\boxed{2.49}", "gold": "2.5", "error": "", "choices": 0, "tolerance": None},
+    ]
+    summary = grade_file(write_lines(tmp_path / "pairs.jsonl", *rows), tmp_path / "graded.jsonl")
+    assert (summary.correct, summary.rows) == (4, 5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("choices", "four", "'choices' must be a number of options or a list"),
+        ("choices", 40, "choices must lie between 0 and 26"),
+        ("tolerance", "a bit", "'tolerance' must be a number, got 'a bit'"),
+        ("error", -1, "absolute_tolerance must be zero or more"),
+        ("error", True, "'error' must be a number"),
+    ],
+)
+def test_a_policy_that_makes_no_sense_is_named(
+    tmp_path: Path, field: str, value: object, complaint: str
+) -> None:
+    source = write_lines(tmp_path / "pairs.jsonl", {"pred": "1", "gold": "1", field: value})
+    with pytest.raises(ValueError, match=rf"pairs\.jsonl:1: {complaint}"):
+        grade_file(source, tmp_path / "graded.jsonl")
+
+
+def test_both_accuracies_are_printed_where_they_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"pred": "\\boxed{50}", "gold": "0.5"},
+        {"pred": "\\boxed{5}", "gold": "5"},
+        {"pred": "5", "gold": ""},
+    ]
+    source, target = write_lines(tmp_path / "pairs.jsonl", *rows), tmp_path / "graded.jsonl"
+    assert main(["grade", str(source), "--out", str(target), "--compat"]) == 0
+    printed = capsys.readouterr().out
+    assert "accuracy 50.0 % (1 of 2" in printed
+    assert "compat, the leniency of published tables: accuracy 100.0 % (2 of 2)" in printed
+    written = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
+    assert [row["correct_compat"] for row in written] == [True, True, None]
+    assert [row["correct"] for row in written] == [False, True, False]
+    same = write_lines(tmp_path / "same.jsonl", rows[1])
+    assert main(["grade", str(same), "--out", str(target), "--compat"]) == 0
+    assert "compat" not in capsys.readouterr().out
+    grade_file(source, target)
+    assert "correct_compat" not in target.read_text(encoding="utf-8")
+
+
 def test_an_unparsable_gold_does_not_count_against_the_model(tmp_path: Path) -> None:
     rows = [{"pred": "1", "gold": "1"}, {"pred": "1", "gold": ""}]
     summary = grade_file(write_lines(tmp_path / "pairs.jsonl", *rows), tmp_path / "graded.jsonl")
@@ -110,3 +165,10 @@ def test_a_missing_file_and_overwriting_the_input_are_refused(tmp_path: Path) ->
     source = write_lines(tmp_path / "pairs.jsonl", {"pred": "1", "gold": "1"})
     with pytest.raises(ValueError, match="must not be the file that is read"):
         grade_file(source, source)
+
+
+def test_a_gold_of_one_digit_does_not_take_half_of_itself() -> None:
+    measured = Policy(relative_tolerance=0.005)
+    assert grade(r"\boxed{0.104}", "0.1", measured).correct
+    assert not grade(r"\boxed{0.149}", "0.1", measured).correct
+    assert not grade(r"\boxed{1.4 \times 10^{-24}}", r"1 \times 10^{-24}", measured).correct

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from evals.benchmark_problem import Program
-from evals.humaneval import check_program, check_programs, program_of
+from evals.humaneval import check_program, program_of
+from evals.sandbox import ProgramVerdict
 
 SHARED = Path(os.environ.get("CGD_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 DATA = SHARED / "data" / "humaneval.jsonl"
@@ -98,6 +100,11 @@ def program_with(row: dict[str, str], body: str) -> tuple[str, Program]:
     return (found[0] if found else row["problem"]), problem
 
 
+def check_all(pairs: list[tuple[str, Program]]) -> list[ProgramVerdict]:
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda pair: check_program(*pair), pairs))
+
+
 @pytest.mark.parametrize("fenced", [False, True])
 def test_every_reference_solution_passes(fenced: bool) -> None:
     rows = problems()[::EVERY]
@@ -108,7 +115,7 @@ def test_every_reference_solution_passes(fenced: bool) -> None:
         for row in rows
     ]
     pairs = [program_with(row, output) for row, output in zip(rows, outputs, strict=True)]
-    verdicts = list(check_programs(pairs))
+    verdicts = check_all(pairs)
     wrong = [(r["id"], v) for r, v in zip(rows, verdicts, strict=True) if v.status != "passed"]
     assert not wrong
 
@@ -116,4 +123,4 @@ def test_every_reference_solution_passes(fenced: bool) -> None:
 def test_an_empty_body_passes_nowhere() -> None:
     rows = problems()[5::EVERY]
     pairs = [program_with(row, "    pass\n") for row in rows]
-    assert {verdict.status for verdict in check_programs(pairs)} == {"failed"}
+    assert {verdict.status for verdict in check_all(pairs)} == {"failed"}

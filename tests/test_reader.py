@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.equivalence import compare
@@ -60,22 +60,26 @@ answers = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_text_makes_a_comparison_fail(left: str, right: str) -> None:
     assert compare(left, right).outcome == compare(right, left).outcome
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(SOUP), max_size=14).map(" ".join))
 def test_no_soup_of_latex_makes_a_comparison_fail(text: str) -> None:
     assert compare(text, "x+1").outcome == compare("x+1", text).outcome
     assert not text or compare(text, text).outcome == "equal"
 
 
+@settings(deadline=None)
 @given(answers)
 def test_what_can_be_read_equals_itself(text: str) -> None:
     assert compare(text, text, identical_text=False).outcome == "equal"
 
 
+@settings(deadline=None)
 @given(answers, answers)
 def test_comparison_is_symmetric(left: str, right: str) -> None:
     assert compare(left, right).outcome == compare(right, left).outcome
@@ -95,12 +99,14 @@ RESPELLINGS = [
 
 
 @pytest.mark.parametrize("respell", RESPELLINGS)
+@settings(deadline=None)
 @given(text=answers)
 def test_spelling_does_not_matter(respell: object, text: str) -> None:
     assert callable(respell)
     assert compare(respell(text), text, identical_text=False).outcome == "equal"
 
 
+@settings(deadline=None)
 @given(st.fractions(max_denominator=10**6))
 def test_fractions_are_read_exactly(value: Fraction) -> None:
     sign = "-" if value < 0 else ""

@@ -19,11 +19,14 @@ from datagen.generators import Completion, Request, Sampling
 from datagen.records import write_records
 from evals import plots
 from evals.report import write_report
+from evals.report_comparisons import compare_marks
 from evals.report_generation import conclusion
+from evals.report_marks import Mark
 from evals.report_results import collect_results
 from evals.report_samples import CHARACTERS_SHOWN, clip, spread
 from evals.report_text import markdown, summary_table
 from evals.run import EvaluateConfig, evaluate
+from evals.statistics import holm
 
 HOSTILE = "<script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>"
 METHODS = {"base": 0.4, "sft": 0.3, "distilled_sft": 0.6, "cft": 0.1, "cgd": 0.5}
@@ -186,10 +189,14 @@ def test_methods_stand_in_the_order_of_the_paper_whatever_was_measured(run: Path
 
 def test_differences_are_paired_and_signed(run: Path) -> None:
     results = collect_results(run)
-    by_method = {c["method"]: c for c in results["comparisons"] if c["benchmark"] == "arithmetic"}
-    assert by_method.keys() == METHODS.keys() - {"base"}
-    for name, comparison in by_method.items():
-        scores = [results["methods"][m]["scores"]["arithmetic"]["accuracy"] for m in (name, "base")]
+    compared = [c for c in results["comparisons"] if c["benchmark"] == "arithmetic"]
+    assert [(c["method"], c["against"]) for c in compared] == [
+        *((name, "base") for name in METHODS if name != "base"),
+        *(("cgd", name) for name in ("sft", "distilled_sft", "cft")),
+    ]
+    for comparison in compared:
+        pair = (comparison["method"], comparison["against"])
+        scores = [results["methods"][name]["scores"]["arithmetic"]["accuracy"] for name in pair]
         assert comparison["difference"] == pytest.approx(scores[0] - scores[1])
         assert comparison["problems"] == 60
         assert comparison["only_first"] - comparison["only_second"] == round(
@@ -197,6 +204,34 @@ def test_differences_are_paired_and_signed(run: Path) -> None:
         )
     formats = [c for c in results["comparisons"] if c["benchmark"] == "arithmetic-format"]
     assert {c["measure"] for c in formats} == {"complies"}
+
+
+def test_a_difference_is_one_only_if_it_stays_among_all_comparisons(run: Path) -> None:
+    results = collect_results(run)
+    compared = results["comparisons"]
+    assert [c["p_holm"] for c in compared] == holm([c["p_value"] for c in compared])
+    for comparison in compared:
+        resolved = comparison["verdict"] in ("higher", "lower")
+        assert resolved == (comparison["p_holm"] < 0.05)
+        assert resolved or "not resolved" in comparison["verdict"]
+    by_pair = {(c["benchmark"], c["method"], c["against"]): c["verdict"] for c in compared}
+    assert by_pair["arithmetic", "cgd", "cft"] == "higher"
+    assert by_pair["arithmetic", "cft", "base"] == "lower"
+    text = markdown(results)
+    assert f"corrected for all {len(compared)} comparisons (Holm)" in text
+    assert "| p (Holm) |" in text
+    alone = markdown({**results, "comparisons": compared[:1]})
+    assert "Holm" not in alone, "one comparison needs no correction"
+
+
+def test_only_problems_asked_in_the_same_words_are_compared() -> None:
+    one = {name: Mark("same", 1.0, None) for name in ("a", "b", "c")}
+    other = {"a": Mark("same", 0.0, None), "b": Mark("changed", 0.0, None), "d": one["a"]}
+    found = compare_marks(one, other)
+    assert found is not None
+    measure, comparison, left_out = found
+    assert (measure, comparison.problems, left_out) == ("correct", 1, 3)
+    assert compare_marks(one, {}) is None
 
 
 def test_the_flow_of_data_generation_is_counted(run: Path) -> None:

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -161,6 +162,32 @@ def test_parent_death_cannot_be_switched_off() -> None:
     assert attack(switch, needs=(FILTER,)).status == "passed"
 
 
+@pytest.mark.parametrize("layers", LAYERS)
+def test_nothing_outlives_an_evaluator_that_is_killed(layers: str, tmp_path: Path) -> None:
+    wall_seconds = 40.0301 + len(layers) / 1e6
+    evaluator = (
+        "from evals.sandbox import Job, SandboxLimits, run_job\n"
+        f"limits = SandboxLimits(cpu_seconds=30, wall_seconds={wall_seconds})\n"
+        "job = Job('import time\\ndef f(): time.sleep(60)', '', 'def check(c): c()', 'f')\n"
+        f"run_job(job, limits, {LAYERS[layers]!r})\n"
+    )
+    root = Path(__file__).resolve().parents[1]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}  # nobody is left to remove the folder
+    command = [sys.executable, "-c", evaluator]
+    with subprocess.Popen(command, cwd=root, env=environment) as process:
+        assert within(20, lambda: len(alive(f'"wall_seconds": {wall_seconds}')) == 2)
+        process.kill()
+    assert within(5, lambda: not alive(f'"wall_seconds": {wall_seconds}'))
+
+
+def within(seconds: float, claim: Callable[[], bool]) -> bool:
+    """Whether a claim comes true in time."""
+    end = time.monotonic() + seconds
+    while not claim() and time.monotonic() < end:
+        time.sleep(0.02)
+    return claim()
+
+
 # Time, memory, disk, output: resource limits, deadlines, a bounded file system in memory.
 
 
@@ -174,10 +201,12 @@ def test_an_endless_program_is_a_timeout() -> None:
 
 @pytest.mark.parametrize("layers", ["all", "no namespaces"])
 def test_ten_gigabytes_are_out_of_memory(layers: str) -> None:
-    assert attack("x = bytearray(10 << 30)", layers).status == "memory"
-    assert (
-        attack("x = []\nwhile True:\n    x.append(bytearray(1 << 20))", layers).status == "memory"
-    )
+    patient = SandboxLimits(cpu_seconds=10, wall_seconds=40.0)
+    for body in (
+        "x = bytearray(10 << 30)",
+        "x = []\nwhile True:\n    x.append(bytearray(1 << 20))",
+    ):
+        assert attack(body, layers, limits=patient).status == "memory"
 
 
 def test_memory_outside_the_address_space_is_refused() -> None:

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from evals import intervals
 from evals.intervals import bootstrap_means
 from evals.statistics import (
+    average_interval,
     bootstrap_interval,
     compare_paired,
     mcnemar_exact,
+    mean_interval,
     paired_bootstrap,
     resolution,
     sign_flip_test,
@@ -192,3 +194,52 @@ def test_scores_that_are_no_numbers_are_refused(scores: list[float]) -> None:
 def test_unequal_lists_are_refused() -> None:
     with pytest.raises(ValueError, match="equally long"):
         paired_bootstrap([1.0], [1.0, 0.0])
+
+
+def test_a_mean_gets_the_interval_that_fits_its_scores() -> None:
+    solved = [1.0] * 7 + [0.0] * 13
+    assert mean_interval(solved) == wilson_interval(7, 20)
+    assert mean_interval([0.5] * 20) == wilson_interval(10, 20), "no spread is not no doubt"
+    assert mean_interval([1 / 3] * 3).low < 1 / 3 < mean_interval([1 / 3] * 3).high
+    shares = [0.25, 0.5, 1.0, 0.0] * 200
+    many, drawn = mean_interval(shares), bootstrap_interval(shares)
+    assert (many.low, many.high) == pytest.approx((drawn.low, drawn.high), abs=0.003)
+    one_hit = mean_interval([0.125] + [0.0] * 11)
+    assert one_hit.high > bootstrap_interval([0.125] + [0.0] * 11).high
+
+
+@pytest.mark.parametrize(("problems", "hard", "easy"), [(12, 1, 9), (30, 0.3, 0.7), (40, 2, 2)])
+def test_intervals_of_sampled_problems_hold_the_truth_as_often_as_they_say(
+    problems: int, hard: float, easy: float
+) -> None:
+    """Eight samples of problems whose difficulty is beta distributed; the truth is over all such problems."""
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(1000):
+        scores = rng.binomial(8, rng.beta(hard, easy, problems)) / 8
+        interval = mean_interval(scores.tolist())
+        held.append(interval.low <= hard / (hard + easy) <= interval.high)
+    assert 0.92 < sum(held) / len(held) < 0.99
+
+
+def test_an_average_of_benchmarks_is_known_better_than_each() -> None:
+    one = wilson_interval(30, 100)
+    alone = average_interval([0.3], [one])
+    assert (alone.low, alone.high) == pytest.approx((one.low, one.high))
+    four = average_interval([0.3] * 4, [one] * 4)
+    assert 0.3 - four.low == pytest.approx((0.3 - one.low) / 2)
+    assert four.high - 0.3 == pytest.approx((one.high - 0.3) / 2)
+
+
+def test_the_interval_of_an_average_covers_as_often_as_it_says() -> None:
+    """Benchmarks of 40, 30 and 200 problems, of which one is nearly hopeless."""
+    rng = np.random.default_rng(0)
+    sizes, truth = (40, 30, 200), (0.5, 0.03, 0.8)
+    covered = 0
+    for _ in range(2000):
+        solved = [int(rng.binomial(n, p)) for n, p in zip(sizes, truth, strict=True)]
+        means = [right / n for right, n in zip(solved, sizes, strict=True)]
+        parts = [wilson_interval(right, n) for right, n in zip(solved, sizes, strict=True)]
+        interval = average_interval(means, parts)
+        covered += interval.low <= sum(truth) / 3 <= interval.high
+    assert 0.935 < covered / 2000 < 0.975
