@@ -1,6 +1,6 @@
 """Data generation: prompts become student answers, critiques and refinements (steps 1 to 3).
 
-Every stage is file to file: a JSONL file of records goes in, the same records with one more field
-come out. Start with `records.py` (what a record is), then `stages.py` (how a stage runs and how it
-resumes).
+A prompts file goes in; out comes a file of records for every stage, each with one more field. Start with
+`records.py` (what a record is), then `chain.py` (what a record needs next), `plan.py` (under which key)
+and `flow.py` (how all of them get through, exactly once).
 """

@@ -39,11 +39,13 @@ class BackendConfig:
     timeout_seconds: float = 600.0
     """openai: longest time for one request, its waiting in the server's queue included."""
     max_retries: int = 6
-    """openai: further attempts after a failure that may pass, with growing pauses."""
+    """openai: further attempts after a failure that may pass, with growing pauses. For as many minutes
+    all servers may be away before the run stops."""
     body: Mapping[str, Any] = field(default_factory=dict)
     """openai: further fields of every request, such as `reasoning_effort`; part of a text's key."""
     omit: tuple[str, ...] = ()
-    """openai: fields that the server does not take, such as `seed` or `top_p`."""
+    """openai: fields that the server does not take, such as `seed` or `top_p`. Without `max_tokens` the
+    limit is sent as `max_completion_tokens`, which providers' reasoning models ask for."""
     usd_per_million_prompt_tokens: float = 0.0
     """openai: the provider's price, for the accounts and for `generate.max_usd`."""
     usd_per_million_completion_tokens: float = 0.0

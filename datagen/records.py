@@ -46,6 +46,8 @@ class Record:
     """The teacher's solution, given x alone."""
     student_correct: bool | None = None
     """Whether y' is right, where somebody could tell."""
+    verdict: str | None = None
+    """`right` or `wrong`: what the critique concludes about y', where it says so."""
     provenance: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By stage: which model wrote the text, with which wording, sampling and seed, how it ended."""
     extra: dict[str, Any] = field(default_factory=dict)

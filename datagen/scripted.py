@@ -57,7 +57,7 @@ class ScriptedGenerator:
 
     def open(self) -> Session:
         """One text after the other."""
-        return BatchSession(self)
+        return BatchSession(self.generate)
 
     def _complete(self, request: Request) -> Completion:
         if request.record is None:

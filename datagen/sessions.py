@@ -10,24 +10,15 @@ a known list of requests through a session.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Protocol
 
 from datagen.generators import Completion, Failure, Outcome, Request, Sampling, Session
 
-
-class BatchWriter(Protocol):
-    """A generator that writes a list of requests."""
-
-    def generate(
-        self,
-        requests: Sequence[Request],
-        sampling: Sampling,
-        done: AbstractSet[int] = frozenset(),
-    ) -> Iterator[tuple[int, Completion]]:
-        """As in `generators.Generator`."""
-        ...
+WriteBatches = Callable[
+    [Sequence[Request], Sampling, AbstractSet[int]], Iterator[tuple[int, Outcome]]
+]
+"""A generator's `generate`, or what is like it but for requests that fail: they are outcomes, too."""
 
 
 class BatchSession:
@@ -36,10 +27,11 @@ class BatchSession:
     A wave's requests share one sampling: the first one's; others wait for a wave of their own.
     """
 
-    def __init__(self, writer: BatchWriter) -> None:
-        self._writer = writer
+    def __init__(self, write: WriteBatches, stop: Callable[[], None] = lambda: None) -> None:
+        """`stop` is called at the end: it frees what the writer holds."""
+        self._write, self._stop = write, stop
         self._waiting: list[tuple[int, Request, Sampling, bool]] = []
-        self._wave: Iterator[tuple[int, Completion]] = iter(())
+        self._wave: Iterator[tuple[int, Outcome]] = iter(())
         self._tickets: list[int] = []
 
     def room(self) -> int:
@@ -52,8 +44,8 @@ class BatchSession:
 
     def collect(self, timeout: float) -> list[tuple[int, Outcome]]:
         """The next text of the wave, or the first of the next one."""
-        for index, completion in self._wave:
-            return [(self._tickets[index], completion)]
+        for index, outcome in self._wave:
+            return [(self._tickets[index], outcome)]
         if all(done for *_, done in self._waiting):
             self._waiting = []
             return []
@@ -66,11 +58,12 @@ class BatchSession:
         self._waiting = [item for item in self._waiting if item[2] != sampling]
         self._tickets = [ticket for ticket, *_ in wave]
         done = frozenset(index for index, item in enumerate(wave) if item[3])
-        self._wave = self._writer.generate([request for _, request, *_ in wave], sampling, done)
+        self._wave = self._write([request for _, request, *_ in wave], sampling, done)
 
     def close(self) -> None:
         """Leaves the wave."""
         self._waiting, self._wave = [], iter(())
+        self._stop()
 
 
 def write_all(

@@ -10,20 +10,20 @@ the first batch, because often there is nothing left to write.
 
 from __future__ import annotations
 
-import hashlib
+import gc
 import time
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
+from datagen.chat_tokens import load_tokenizer, stop_ids_of, template_sha256, tokenise
 from datagen.decoding import Written, write_batch
-from datagen.generators import Completion, Message, Request, Sampling, Session
+from datagen.generators import Completion, Failure, Outcome, Request, Sampling, Session
 from datagen.model_folder import find_model, fingerprint
 from datagen.sessions import BatchSession
 
@@ -43,15 +43,13 @@ class TransformersGenerator:
         self._folder = find_model(model, revision)
         self._batch_size = batch_size
         self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self._tokenizer = AutoTokenizer.from_pretrained(self._folder)
-        self._tokenizer.chat_template = template_of(self._tokenizer, model, chat_template)
-        template_sha256 = hashlib.sha256(str(self._tokenizer.chat_template).encode()).hexdigest()
+        self._tokenizer = load_tokenizer(self._folder, model, chat_template)
         self._identity = {
             "backend": "transformers",
             "model": model,
             "revision": revision or "",
             "fingerprint": fingerprint(self._folder),
-            "chat_template_sha256": template_sha256,
+            "chat_template_sha256": template_sha256(self._tokenizer),
         }
 
     @property
@@ -65,10 +63,39 @@ class TransformersGenerator:
         sampling: Sampling,
         done: AbstractSet[int] = frozenset(),
     ) -> Iterator[tuple[int, Completion]]:
-        """Writes the batches that are not done, one after the other."""
-        prompts = [tokenise(self._tokenizer, request.messages) for request in requests]
+        """Writes the batches that are not done, one after the other; refuses all where one does not fit."""
+        prompts = self._tokenise(requests)
         check_lengths(requests, prompts, sampling, self._max_positions)
-        for batch in plan_batches([len(prompt) for prompt in prompts], self._batch_size):
+        yield from self._write(requests, prompts, range(len(prompts)), sampling, done)
+
+    def write_what_fits(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        done: AbstractSet[int] = frozenset(),
+    ) -> Iterator[tuple[int, Outcome]]:
+        """The same for a session: a request that does not fit is a failure of its own."""
+        prompts = self._tokenise(requests)
+        room = room_for_prompts(sampling, self._max_positions)
+        fitting = [index for index, prompt in enumerate(prompts) if len(prompt) <= room]
+        for index in sorted(set(range(len(prompts))) - set(fitting) - done):
+            yield index, Failure("too long", too_long(len(prompts[index]), sampling, room))
+        yield from self._write(requests, prompts, fitting, sampling, done)
+
+    def _tokenise(self, requests: Sequence[Request]) -> list[list[int]]:
+        return [tokenise(self._tokenizer, request.messages) for request in requests]
+
+    def _write(
+        self,
+        requests: Sequence[Request],
+        prompts: Sequence[list[int]],
+        chosen: Sequence[int],
+        sampling: Sampling,
+        done: AbstractSet[int],
+    ) -> Iterator[tuple[int, Completion]]:
+        """The batches of the chosen requests."""
+        for places in plan_batches([len(prompts[index]) for index in chosen], self._batch_size):
+            batch = [chosen[place] for place in places]
             missing = [index for index in batch if index not in done]
             if not missing:
                 continue
@@ -86,8 +113,13 @@ class TransformersGenerator:
                 yield index, self._completion(written[index], len(prompts[index]), seconds)
 
     def open(self) -> Session:
-        """Waves of batches."""
-        return BatchSession(self)
+        """Waves of batches; the weights go with the session."""
+        return BatchSession(self.write_what_fits, self._free)
+
+    def _free(self) -> None:
+        if self.__dict__.pop("_model", None) is not None:
+            gc.collect()  # modules that know each other are not freed before
+            torch.cuda.empty_cache()
 
     def _completion(self, written: Written, prompt_tokens: int, seconds: float) -> Completion:
         text = self._tokenizer.decode(
@@ -99,11 +131,7 @@ class TransformersGenerator:
     @cached_property
     def stop_ids(self) -> frozenset[int]:
         """Every token that ends a text: the generation config's, the tokenizer's, the template's."""
-        ids = {self._tokenizer.eos_token_id, end_of_turn(self._tokenizer)}
-        if (self._folder / "generation_config.json").is_file():
-            declared = GenerationConfig.from_pretrained(self._folder).eos_token_id
-            ids |= set(declared) if isinstance(declared, list) else {declared}
-        return frozenset(token for token in ids if token is not None)
+        return stop_ids_of(self._tokenizer, self._folder)
 
     @cached_property
     def _max_positions(self) -> int | None:
@@ -123,45 +151,23 @@ class TransformersGenerator:
         return model.to(self._device).eval()
 
 
-def template_of(tokenizer: Any, model: str, override: str | None) -> Any:
-    """The chat template: the user's own, or the model's."""
-    if override is not None:
-        path = Path(override).expanduser()
-        if not path.is_file():
-            raise ValueError(f"chat_template: there is no file {override}")
-        return path.read_text(encoding="utf-8-sig")
-    if tokenizer.chat_template is None:
-        raise ValueError(
-            f"the model {model} has no chat template; name one in the config: "
-            '[student] chat_template = "file.jinja" ([teacher] for a teacher)'
-        )
-    return tokenizer.chat_template
-
-
-def tokenise(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """The chat as the model expects it, up to where its own turn begins."""
-    # The template writes the start-of-text token itself; the tokenizer must not add a second one,
-    # and apply_chat_template sees to that.
-    encoded = tokenizer.apply_chat_template(
-        list(messages), add_generation_prompt=True, tokenize=True, return_dict=True
-    )
-    return list(encoded["input_ids"])
-
-
-def end_of_turn(tokenizer: Any) -> int | None:
-    """The special token that the chat template puts behind an assistant's turn, if it is one."""
-    marker = "the assistant's text"
-    chat = [{"role": "user", "content": "a question"}, {"role": "assistant", "content": marker}]
-    rendered = tokenizer.apply_chat_template(chat, tokenize=False)
-    behind = tokenizer(rendered.rpartition(marker)[2], add_special_tokens=False)["input_ids"]
-    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
-    return behind[0] if behind and behind[0] in special else None
-
-
 def plan_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     """Indices by batch, longest prompt first; ties in the order of the requests."""
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+def room_for_prompts(sampling: Sampling, max_positions: int | None) -> float:
+    """The longest prompt that leaves room for the text."""
+    return max_positions - sampling.max_tokens if max_positions else float("inf")
+
+
+def too_long(length: int, sampling: Sampling, room: float) -> str:
+    """Why a prompt does not fit."""
+    return (
+        f"the prompt takes {length} tokens and max_tokens is {sampling.max_tokens}, but the model has "
+        f"{room + sampling.max_tokens:g} positions; lower max_tokens, or leave such records out"
+    )
 
 
 def check_lengths(
@@ -171,12 +177,12 @@ def check_lengths(
     max_positions: int | None,
 ) -> None:
     """Refuses, before anything is written, what the model has no positions for."""
-    room = max_positions - sampling.max_tokens if max_positions else None
-    too_long = [i for i, prompt in enumerate(prompts) if room is not None and len(prompt) > room]
-    if too_long:
-        worst = max(too_long, key=lambda index: len(prompts[index]))
+    room = room_for_prompts(sampling, max_positions)
+    longer = [index for index, prompt in enumerate(prompts) if len(prompt) > room]
+    if longer:
+        worst = max(longer, key=lambda index: len(prompts[index]))
         raise ValueError(
-            f"{len(too_long)} of {len(prompts)} prompts do not fit the model with max_tokens = "
+            f"{len(longer)} of {len(prompts)} prompts do not fit the model with max_tokens = "
             f"{sampling.max_tokens}: it has {max_positions} positions, and the longest prompt "
             f"(record {requests[worst].id}) takes {len(prompts[worst])} tokens; "
             "lower max_tokens, or leave such records out"

@@ -46,8 +46,10 @@ class Template:
         return _BRACES.sub(lambda m: fields[m[2]] if m[2] else f"{{{m[1]}}}", self.text)
 
 
-def load_template(name_or_path: str | Path) -> Template:
-    """A built-in wording by its name, or the user's own by its path."""
+def load_template(name_or_path: str | Path, stands_alone: bool = True) -> Template:
+    """A built-in wording by its name, or the user's own by its path.
+
+    One that does not stand alone goes on with a chat in which the problem was shown before."""
     name = str(name_or_path)
     text = _file_of(name).read_text(encoding="utf-8-sig").removesuffix("\n")
     template = Template(name, text, hashlib.sha256(text.encode()).hexdigest())
@@ -55,7 +57,7 @@ def load_template(name_or_path: str | Path) -> Template:
         near = get_close_matches(unknown, PLACEHOLDERS, n=1)
         hint = f"did you mean {{{near[0]}}}?" if near else f"write {{{{{unknown}}}}} for plain text"
         raise ValueError(f"the template {name} shows {{{unknown}}}, which is not known; {hint}")
-    if "problem" not in template.placeholders:
+    if stands_alone and "problem" not in template.placeholders:
         raise ValueError(f"the template {name} never shows {{problem}}")
     return template
 

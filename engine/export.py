@@ -35,7 +35,14 @@ from engine.config import read_config
 from engine.model import Student, assert_tied, fetch_folder, load_tokenizer, shard_student
 from engine.model_card import Trained, is_export, read_settings
 from engine.parallel import World, start_world
-from engine.settings import OTHER_SECTIONS, RunConfig, StudentConfig, TrainConfig
+from engine.settings import (
+    OTHER_SECTIONS,
+    RunConfig,
+    StudentConfig,
+    TrainConfig,
+    named,
+    require_model,
+)
 from engine.weight_files import write_weights
 
 FILE_BYTES = 4 * 1024**3
@@ -211,8 +218,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         sections = {"run": RunConfig, "student": StudentConfig, "train": TrainConfig}
         found = read_config(options.config, sections, options.overrides, OTHER_SECTIONS)
+        require_model(found["student"], options.config)
         which = (options.step, options.out, options.non_finite)
-        export_checkpoint(found["run"], found["student"], found["train"], *which)
+        run = named(found["run"], options.config)
+        export_checkpoint(run, found["student"], found["train"], *which)
 
     return exit_code_of(work)
 

@@ -6,9 +6,11 @@ The defaults of [train] are the paper's (Table 8 of arXiv 2505.11628).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+from engine.config import ConfigError
 
 TooLong = Literal["drop", "truncate", "error"]
 NoTarget = Literal["drop", "error"]
@@ -16,7 +18,7 @@ Schedule = Literal["cosine", "linear", "constant"]
 Precision = Literal["fp32", "bf16"]
 ActivationCheckpointing = Literal["none", "selective", "full"]
 
-OTHER_SECTIONS = ("teacher", "data", "generate", "evaluate", "pipeline")
+OTHER_SECTIONS = ("inference", "teacher", "data", "generate", "evaluate", "pipeline")
 """Sections of a whole-pipeline file that the engine leaves to the rooms they belong to."""
 
 
@@ -24,8 +26,8 @@ OTHER_SECTIONS = ("teacher", "data", "generate", "evaluate", "pipeline")
 class RunConfig:
     """Which run this is and where its files go."""
 
-    name: str
-    """Names the run folder where `dir` does not."""
+    name: str = ""
+    """Names the run folder where `dir` does not; unset, the configuration file's name."""
     seed: int = 0
     """Everything random follows from it."""
     dir: str | None = None
@@ -41,12 +43,24 @@ class RunConfig:
 class StudentConfig:
     """Which model is trained."""
 
-    model: str
-    """A local model folder, or a hub id."""
+    model: str = ""
+    """A local model folder, or a hub id. Data generation alone can do without, where `inference.base_url` names a
+    server that answers for the student."""
     revision: str | None = None
     """Branch, tag or commit of a hub id."""
     chat_template: str | None = None
     """A Jinja file to use in place of the tokenizer's own chat template."""
+
+
+def named(run: RunConfig, path: Path) -> RunConfig:
+    """The run, called after its configuration file where it has no name."""
+    return run if run.name else replace(run, name=path.stem)
+
+
+def require_model(student: StudentConfig, path: Path) -> None:
+    """Raises ConfigError where the student's model is not given."""
+    if not student.model:
+        raise ConfigError(["student.model: required, but not given"], str(path))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,14 @@ from engine.optim import clip_gradients, learning_rate_at, make_optimizer, set_l
 from engine.packing import Pack, examples_of_step, fixed_shape, make_packs, num_steps
 from engine.parallel import World, require_precision, start_world
 from engine.saving import Saver
-from engine.settings import OTHER_SECTIONS, RunConfig, StudentConfig, TrainConfig
+from engine.settings import (
+    OTHER_SECTIONS,
+    RunConfig,
+    StudentConfig,
+    TrainConfig,
+    named,
+    require_model,
+)
 from engine.weights import load_weights
 
 
@@ -228,7 +235,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         sections = {"run": RunConfig, "student": StudentConfig, "train": TrainConfig}
         settings = read_config(options.config, sections, options.overrides, OTHER_SECTIONS)
-        train(settings["run"], settings["student"], settings["train"], options.overwrite)
+        require_model(settings["student"], options.config)
+        run = named(settings["run"], options.config)
+        train(run, settings["student"], settings["train"], options.overwrite)
 
     return exit_code_of(work)
 

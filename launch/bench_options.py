@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def add_benches(bench: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
-    """`cgd bench loss`, `train` and `grade`; all end in `run(options)`, with `options.name` the bench."""
+    """`cgd bench loss`, `train`, `generate` and the rest; all end in `run(options)`, with `options.name` the bench."""
     names = bench.add_subparsers(title="benches", metavar="NAME", required=True, dest="name")
     loss = names.add_parser("loss", help="the masked NLL beside other losses: time, memory, error")
     train = names.add_parser("train", help="the engine beside other trainers: speed, memory, MFU")
@@ -41,13 +41,68 @@ def add_benches(bench: argparse.ArgumentParser, run: Callable[[argparse.Namespac
     )
     train.add_argument("--compile", action="store_true", help="compile the blocks, or the peer")
     train.add_argument("--only", metavar="WORDS", help="trainers whose name has one: ours,packed")
-    add_grade(names.add_parser("grade", help="answer matching beside a peer: agreement, time"), run)
+    add_client(names.add_parser("client", help="processor time of feeding servers, a request"), run)
+    add_fleet(names.add_parser("fleet", help="simulated servers: does a run keep them busy"), run)
+    speed = "texts through vLLM beside its own engine: tokens/s, and what its prefix cache saves"
+    add_generate(names.add_parser("generate", help=speed), run)
+    add_grade(names.add_parser("grade", help="answer matching beside others: agreement, time"), run)
+    finding = "benchmark problems among prompts: time, memory, how many of each kind are found"
+    add_decontaminate(names.add_parser("decontaminate", help=finding), run)
+
+
+def add_generate(sub: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
+    """Which model, and how much it writes."""
+    sub.set_defaults(verb=run)
+    sub.add_argument("--model", metavar="MODEL", help="folder or hub id (the packaged student)")
+    sub.add_argument("--prompts", type=int, default=64, help="chats in one turn (64)")
+    sub.add_argument("--max-tokens", type=int, default=128, help="longest text (128)")
+    sub.add_argument("--rounds", type=int, default=3, help="turns of each side (3)")
+    longest = "tokens of a chat, prompt and text (what the model was made for)"
+    sub.add_argument("--max-model-len", type=int, metavar="L", help=longest)
+    sub.add_argument("--json", action="store_true", help="every turn as one JSON object")
+
+
+def add_decontaminate(
+    sub: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]
+) -> None:
+    """How much, and whose texts."""
+    sub.set_defaults(verb=run)
+    sub.add_argument("--prompts", type=int, default=100_000, help="looked up (100000)")
+    sub.add_argument("--questions", type=int, default=30_000, help="looked for (30000)")
+    sub.add_argument("--variants", type=int, default=500, help="prompts of each kind (500)")
+    sub.add_argument("--seed", type=int, default=0, help="of the drawn texts (0)")
+    folder = "NAME.jsonl of known benchmarks to look for; drawn problems make up the number"
+    sub.add_argument("--benchmark-dir", metavar="DIR", help=folder)
+    clean = "prompts of your own, taken as clean; drawn problems make up the number"
+    sub.add_argument("--clean", nargs="*", default=[], metavar="FILE", help=clean)
+    sub.add_argument("--list", action="store_true", help="print clean prompts that were removed")
+
+
+def add_client(client: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
+    """How many requests, and how long the servers take for each."""
+    client.set_defaults(verb=run)
+    client.add_argument("--rate", type=float, default=100.0, help="requests a second (100)")
+    client.add_argument("--servers", type=int, default=8, help="played by one process (8)")
+    client.add_argument("--text-seconds", type=float, default=10.0, help="mean for a text (10)")
+    client.add_argument("--seconds", type=float, default=20.0, help="measured in each round (20)")
+    client.add_argument("--rounds", type=int, default=3, help="in turns; the best counts (3)")
+
+
+def add_fleet(fleet: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
+    """How much work, and for how many."""
+    fleet.set_defaults(verb=run)
+    fleet.add_argument("--prompts", type=int, default=100_000, help="each is 3 texts (100000)")
+    fleet.add_argument("--students", type=int, default=2, help="replicas of the student (2)")
+    fleet.add_argument("--teachers", type=int, default=6, help="replicas of the teacher (6)")
 
 
 def add_grade(grade: argparse.ArgumentParser, run: Callable[[argparse.Namespace], None]) -> None:
     """The file, and what is shown of it."""
     grade.set_defaults(verb=run)
-    fields = "JSONL with `pred`, `gold`, and where known `label` (true: the prediction is correct)"
+    fields = (
+        "JSONL with `pred`, `gold`, where known `label` (true: the prediction is correct), and what "
+        "`cgd grade` reads: `choices`, `tolerance`, `error`"
+    )
     grade.add_argument("file", metavar="FILE", help=fields)
     grade.add_argument("--peers", action="store_true", help="math-verify too, where installed")
     grade.add_argument("--list", action="store_true", help="print every disagreement")

@@ -2,7 +2,8 @@
 
     arguments → the verb's function → exit code
 
-Exit codes: 0 done, 2 a mistake to mend, 3 a loss not finite, 4 a plan that does not fit, 75 told to stop, 130 Ctrl-C.
+Exit codes: 0 done, 1 a budget is spent, 2 a mistake to mend, 3 a loss not finite, 4 a plan that does not fit,
+75 told to stop, 130 Ctrl-C.
 
 Every verb imports what it needs when it is called, so that `cgd --help` never waits for torch.
 """
@@ -40,7 +41,10 @@ examples:
   cgd plan CONFIG --world-size 8 --device H100        memory and time, without a GPU; 4 if it does not fit
   cgd bench loss --vocabulary 128256                  the loss beside its peers: time, memory, error
   cgd bench train --model smollm2-135m                the engine beside its peers: tokens/s, memory
+  cgd bench generate --model FOLDER                   texts through vLLM beside its own engine: tokens/s
   cgd bench grade cases.jsonl --peers --list          answer matching beside math-verify, on labelled cases
+  cgd bench client --rate 100                         what feeding servers costs, per request
+  cgd bench fleet --prompts 100000                    how busy a run keeps simulated servers
 
 One command, again and again: the same command on the same run folder continues where it stopped.
 On several devices: torchrun --nproc-per-node N -m engine.train CONFIG
@@ -58,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("CGD_TRACEBACK"):
             raise
         print(f"error: {error}", file=sys.stderr)
-        return EXIT_NOT_FINITE if isinstance(error, NotFinite) else EXIT_MISTAKE
+        if isinstance(error, NotFinite):
+            return EXIT_NOT_FINITE
+        return int(getattr(error, "exit_code", EXIT_MISTAKE))
     except Interrupted as left:
         print(left, file=sys.stderr)
         return EXIT_TOLD_TO_STOP
@@ -94,6 +100,14 @@ def bench(options: argparse.Namespace) -> None:
         from launch.bench_loss import run_bench
     elif options.name == "grade":
         from launch.bench_grade import run_bench
+    elif options.name == "decontaminate":
+        from launch.bench_decontaminate import run_bench
+    elif options.name == "client":
+        from launch.bench_client import run_bench
+    elif options.name == "fleet":
+        from launch.bench_fleet import run_bench
+    elif options.name == "generate":
+        from launch.bench_generate import run_bench
     else:
         from launch.bench_train import run_bench
     print(run_bench(options))

@@ -19,7 +19,7 @@ from datagen.sources import DataConfig
 from datagen.stages import GenerateConfig
 from engine.config import ConfigError, read_config
 from engine.objectives import OBJECTIVES
-from engine.settings import RunConfig, StudentConfig, TrainConfig
+from engine.settings import RunConfig, StudentConfig, TrainConfig, named, require_model
 from evals.run import EvaluateConfig
 
 PACKAGE = Path(__file__).resolve().parent
@@ -49,7 +49,7 @@ class Config:
     """Everything a run depends on."""
 
     run: RunConfig
-    student: StudentConfig
+    student: StudentConfig = field(default_factory=StudentConfig)
     inference: BackendConfig = field(default_factory=BackendConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -72,9 +72,15 @@ SECTIONS: dict[str, type] = {
 }
 
 
-def load_config(path: Path, overrides: Sequence[str] = ()) -> Config:
-    """Reads and resolves a configuration file; a ConfigError lists everything that is wrong with it."""
-    return resolve(Config(**read_config(path, SECTIONS, overrides)))
+def load_config(path: Path, overrides: Sequence[str] = (), needs_student: bool = True) -> Config:
+    """Reads and resolves a configuration file; a ConfigError lists everything that is wrong with it.
+
+    Without `needs_student` a server may stand for the student: that is all that data generation asks for."""
+    config = Config(**read_config(path, SECTIONS, overrides))
+    config = replace(config, run=named(config.run, path))
+    if needs_student or not config.inference.base_url:
+        require_model(config.student, path)
+    return resolve(config)
 
 
 def resolve(config: Config) -> Config:

@@ -1,6 +1,6 @@
 """The order of stages: from prompts to a report, each stage resumable, finished ones skipped.
 
-    prompts → answers → critiques → refinements (→ teacher answers)     "data", files in RUN/data
+    prompts → records: answers, critiques, refinements (, teacher answers)    "data", files in RUN/data
     base student evaluated                                              "evaluate"
     for every objective: trained, then its export evaluated             "train", "evaluate"
     report                                                              "report"
@@ -14,26 +14,26 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from datagen.backends import TeacherConfig, make_generator
+from datagen.finished import SUMMARY
 from datagen.generators import Generator
 from datagen.progress_bar import say_line
-from datagen.records import Record
-from datagen.sources import write_prompts
-from datagen.stages import StageConfig, run_stage, unchanged
 from datagen.wordings import load_template
-from engine.objectives import OBJECTIVES
+from datagen.workers import Worker
 from engine.train import train
-from evals.grading import grade
 from evals.report import write_report
 from evals.run import evaluate, load_asked
+from evals.scores import in_short
 from launch.config import Config
+from launch.data_step import PROMPTS, make_prompts, make_records, student_as_generator
 from launch.runs import open_run
 
+ALONE = Worker()
 BASE = "base"
 """The name of the student before training, among the evaluated models."""
 
@@ -75,19 +75,33 @@ class OneGenerator:
 
 
 def run_pipeline(
-    config: Config, overwrite: bool = False, kind: str | None = None, model: str | None = None
+    config: Config,
+    overwrite: bool = False,
+    kind: str | None = None,
+    model: str | None = None,
+    worker: Worker = ALONE,
+    rework: bool = False,
 ) -> Path:
-    """Runs all stages, those of one kind, or those of one kind about one model; returns the run folder."""
+    """Runs all stages, those of one kind, or those of one kind about one model; returns the run folder.
+
+    The kind `prompts` is the first stage alone. `rework` lets other settings of the data stages pass."""
     check_inputs(config)
-    with open_run(config, overwrite) as folder:
-        steps = [step for step in plan(config, folder) if kind in (None, step.kind)]
+    with open_run(config, overwrite, worker.count, rework) as folder:
+        steps = plan(config, folder, worker, retry_failed=kind == "data")
+        steps = [step for step in steps if kind in (None, step.kind, step.name)]
         if model is not None:
             steps = steps_about(model, steps)
-        before = [step.marker.exists() for step in steps]
+        before = written_at(steps)
         run_steps(steps)
-        if all(before):
+        if None not in before and written_at(steps) == before and kind != "prompts":
             say_line(f"{folder}: nothing was left to do")
     return folder
+
+
+def written_at(steps: Sequence[Step]) -> list[int | None]:
+    """When the last file of each step was written, if it was."""
+    files = [step.marker for step in steps]
+    return [file.stat().st_mtime_ns if file.exists() else None for file in files]
 
 
 def steps_about(model: str, steps: Sequence[Step]) -> list[Step]:
@@ -105,7 +119,7 @@ def check_inputs(config: Config) -> None:
     load_asked(asked, config.run.seed)
     for stage in (written.critique, written.refine, written.teach):
         if stage.template is not None:
-            load_template(stage.template)
+            load_template(stage.template, stands_alone=stage.layout == "fresh")
     if config.teacher.runs_on == "scripted":
         make_generator(config.teacher)
     if config.train.data is not None and not Path(config.train.data).is_file():
@@ -115,10 +129,14 @@ def check_inputs(config: Config) -> None:
 # ---- the plan ---------------------------------------------------------------------------------------
 
 
-def plan(config: Config, folder: Path) -> list[Step]:
+def plan(
+    config: Config, folder: Path, worker: Worker = ALONE, retry_failed: bool = False
+) -> list[Step]:
     """Every stage of the run, in order."""
     models = OneGenerator()
-    steps = [] if config.train.data is not None else data_steps(config, folder / "data", models)
+    steps = []
+    if config.train.data is None:
+        steps += data_steps(config, folder / "data", worker, retry_failed)
     steps.append(evaluation_step(config, folder, BASE, models))
     for objective in config.pipeline.objectives:
         steps.append(training_step(config, folder, objective, models))
@@ -127,50 +145,13 @@ def plan(config: Config, folder: Path) -> list[Step]:
     return steps
 
 
-def data_steps(config: Config, data: Path, models: OneGenerator) -> list[Step]:
-    """From prompts to the file that holds every field."""
-    settings, seed = config.generate, config.run.seed
-    student, teacher = student_as_generator(config, settings.batch_size), config.teacher
-    stages: list[tuple[str, str, TeacherConfig, StageConfig]] = [
-        ("answer", "answers", student, settings.answer),
-        ("critique", "critiques", teacher, settings.critique),
-        ("refine", "refinements", teacher, settings.refine),
+def data_steps(config: Config, data: Path, worker: Worker, retry_failed: bool) -> list[Step]:
+    """Prompts, and the records that become of them."""
+    records = partial(make_records, config, data, worker, retry_failed)
+    return [
+        Step("data", "prompts", data / PROMPTS, partial(make_prompts, config, data)),
+        Step("data", "records", data / SUMMARY, records),
     ]
-    if any(OBJECTIVES[name].writes == "teacher_answer" for name in config.pipeline.objectives):
-        stages.append(("teach", "teacher_answers", teacher, settings.teach))
-    source = data / "prompts.jsonl"
-    steps = [Step("data", "prompts", source, partial(write_prompts, config.data, source, seed))]
-    for stage, output, model, stage_config in stages:
-        target = data / f"{output}.jsonl"
-        run = partial(generate, stage, source, target, models, model, stage_config, seed)
-        marker = target.with_name(f"{target.name}.manifest.json")
-        steps.append(Step("data", output.replace("_", " "), marker, run))
-        source = target
-    return steps
-
-
-def generate(
-    stage: str,
-    source: Path,
-    target: Path,
-    models: OneGenerator,
-    model: TeacherConfig,
-    config: StageConfig,
-    seed: int,
-) -> None:
-    """One data stage."""
-    annotate = mark_correct if stage == "answer" else unchanged
-    run_stage(stage, source, target, models.get(model), config, seed, annotate)
-
-
-def mark_correct(record: Record) -> Record:
-    """Says whether the student's own answer was right, where the gold answer can be read."""
-    gold = record.final_answer or record.answer
-    if gold is None or record.student_answer is None:
-        return record
-    verdict = grade(record.student_answer, gold)
-    known = verdict.status != "unparsable gold"
-    return replace(record, student_correct=verdict.correct if known else None)
 
 
 def training_step(config: Config, folder: Path, objective: str, models: OneGenerator) -> Step:
@@ -186,7 +167,7 @@ def training_step(config: Config, folder: Path, objective: str, models: OneGener
 
 def evaluation_step(config: Config, folder: Path, model: str, models: OneGenerator) -> Step:
     """One model, asked all benchmarks: the student itself, or what was trained from it."""
-    student = student_as_generator(config, config.evaluate.batch_size)
+    student = student_here(config)
     export = folder / "train" / model / "export"
     asked = student if model == BASE else replace(student, model=str(export), revision=None)
 
@@ -200,19 +181,16 @@ def evaluation_step(config: Config, folder: Path, model: str, models: OneGenerat
             model, generator, config.evaluate, marker.parents[1], config.run.seed, say_line
         )
         if not was_finished:
-            say_line(f"{model}: {score_line(scores['benchmarks'])}")
+            for name, score in scores["benchmarks"].items():
+                say_line(f"evaluate {model}/{name}: {in_short(score)}")
 
     return Step("evaluate", f"evaluate {model}", marker, run)
 
 
-def score_line(benchmarks: Mapping[str, Mapping[str, Any]]) -> str:
-    """`arithmetic accuracy 41.0 %, arithmetic-format compliance 90.0 %`."""
-    return ", ".join(
-        f"{name} {measure} {100 * scores[measure]:.1f} %"
-        for name, scores in benchmarks.items()
-        for measure in ("accuracy", "compliance")
-        if scores.get(measure) is not None
-    )
+def student_here(config: Config) -> TeacherConfig:
+    """The student where trained models lie, too: a server that answers for it does not have those."""
+    student = student_as_generator(config, config.evaluate.batch_size)
+    return replace(student, backend=None, base_url=()) if student.runs_on == "openai" else student
 
 
 def report_step(folder: Path, sources: Sequence[Path]) -> Step:
@@ -231,17 +209,6 @@ def report_step(folder: Path, sources: Sequence[Path]) -> Step:
 def is_older(source: Path, target: Path) -> bool:
     """True where the source was last written before the target."""
     return source.stat().st_mtime_ns <= target.stat().st_mtime_ns
-
-
-def student_as_generator(config: Config, batch_size: int) -> TeacherConfig:
-    """The student, to be asked rather than trained: on the device and in the way a model teacher is."""
-    return TeacherConfig(
-        **{f.name: getattr(config.inference, f.name) for f in fields(config.inference)},
-        model=config.student.model,
-        revision=config.student.revision,
-        chat_template=config.student.chat_template,
-        batch_size=batch_size,
-    )
 
 
 # ---- running it ---------------------------------------------------------------------------------------

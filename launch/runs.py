@@ -16,28 +16,49 @@ import platform
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from datagen.plan import STAGES
 from datagen.records import write_whole
+from datagen.workers import locked_for_workers
 from engine import attempt
 from engine.config import ConfigError, differences, to_toml
 from launch.config import Config
 
+HOW_FAST = (
+    "device",
+    "api_key_env",
+    "concurrency",
+    "timeout_seconds",
+    "max_retries",
+    "usd_per_million_prompt_tokens",
+    "usd_per_million_completion_tokens",
+    "tensor_parallel",
+    "max_model_len",
+    "gpu_memory_utilization",
+)
+"""Of [teacher] and [inference]."""
 HARMLESS = {*attempt.HARMLESS} - {"student.model", "train.data"} | {
+    *(f"{section}.{key}" for section in ("teacher", "inference") for key in HOW_FAST),
     "teacher.batch_size",
-    "teacher.device",
     "generate.batch_size",
+    "generate.max_failed_share",
+    "generate.max_usd",
+    "generate.max_total_tokens",
+    *(f"generate.gates.{stage}.max_share" for stage in STAGES),
     "evaluate.batch_size",
     "evaluate.benchmark_dir",
     "evaluate.grading_workers",
 }
-"""Keys that decide how fast or where something is computed, not what comes out. Training looks into
-the student and the data; here their paths are all that is compared."""
+"""Keys that decide how fast, where or how far something is computed, not what comes out. Training looks
+into the student and the data; here their paths are all that is compared."""
+REWORKED = ("data", "generate", "teacher", "inference", "pipeline")
+"""Sections whose changes the data stages can take in: they know of every text what it depends on."""
 
 LIBRARIES = ("torch", "transformers", "safetensors", "datasets", "numpy", "jinja2")
 RUN_ENTRIES = {"config.toml", "environment.json", "data", "train", "evals"}
@@ -45,8 +66,10 @@ RUN_ENTRIES |= {"results.json", "report.md", "report.html"}
 
 
 @contextmanager
-def open_run(config: Config, overwrite: bool = False) -> Iterator[Path]:
-    """The run folder, ready to continue, and ours alone for the length of the block."""
+def open_run(
+    config: Config, overwrite: bool = False, workers: int = 1, rework: bool = False
+) -> Iterator[Path]:
+    """The run folder, ready to continue; for the length of the block ours alone, or one of so many workers'."""
     assert config.run.dir is not None, "the configuration is resolved"
     folder = Path(config.run.dir)
     if overwrite and folder.is_dir() and any(folder.iterdir()):
@@ -54,8 +77,8 @@ def open_run(config: Config, overwrite: bool = False) -> Iterator[Path]:
             aside = attempt.move_aside(folder)
         print(f"The earlier attempt is kept in {aside}", flush=True)
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        refuse_other_run(folder, config)
+    with locked(folder) if workers == 1 else locked_for_workers(folder / ".lock", workers):
+        refuse_other_run(folder, config, REWORKED if rework else ())
         write_whole(folder / "config.toml", to_toml(as_tables(config)).encode())
         if not (folder / "environment.json").exists():
             text = json.dumps(environment(), indent=2) + "\n"
@@ -68,7 +91,7 @@ def as_tables(config: Config) -> dict[str, Any]:
     return {section.name: getattr(config, section.name) for section in fields(config)}
 
 
-def refuse_other_run(folder: Path, config: Config) -> None:
+def refuse_other_run(folder: Path, config: Config, allowed: Collection[str] = ()) -> None:
     """Raises ConfigError where the folder holds something this configuration would not have made."""
     path = folder / "config.toml"
     if not path.exists():
@@ -81,20 +104,27 @@ def refuse_other_run(folder: Path, config: Config) -> None:
         old = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError([f"cannot be read: {error}"], str(path)) from None
-    changed = differences(old, as_tables(config), HARMLESS)
+    changed = differences(old, as_tables(config), {*HARMLESS, *moved_servers(config), *allowed})
     if changed:
         listed = "\n".join(f"  {line}" for line in changed)
         raise ValueError(
             f"{folder} was made with another configuration:\n{listed}\n"
             "Use another run.name or run.dir, or let `cgd run` (or `cgd quickstart`) start anew with "
-            "--overwrite, which keeps the earlier attempt aside"
+            "--overwrite, which keeps the earlier attempt aside. Where settings of the data stages have "
+            "changed, `cgd generate --rework` takes over the texts that still fit"
         )
+
+
+def moved_servers(config: Config) -> set[str]:
+    """Servers with a name of their own may move: texts remember the name."""
+    sections = {"teacher": config.teacher, "inference": config.inference}
+    return {f"{name}.base_url" for name, backend in sections.items() if backend.address}
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keeps a second process out of the folder. The lock goes with the process, however it ends."""
-    with (folder / ".lock").open("w") as file:
+    with (folder / ".lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

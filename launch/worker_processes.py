@@ -1,0 +1,122 @@
+"""Workers as processes of this machine: started, listened to, waited for.
+
+    prompts (once) -> N x `cgd generate CONFIG --worker K/N`, their lines under their number -> the last one merges
+
+Where the models run here and there are GPUs, each process sees only its own: worker K the K-th, or as
+many as `tensor_parallel` asks for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from threading import Thread
+
+from launch.config import Config
+from launch.pipeline import run_pipeline
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+class WorkersStopped(ValueError):
+    """Some workers have ended before their work was done; they have said why."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def run_workers(config: Config, options: argparse.Namespace) -> None:
+    """All workers, from the first prompt to the merged files."""
+    count = options.workers
+    if count < 1:
+        raise ValueError(f"--workers must be 1 or more, got {count}")
+    run_pipeline(config, options.overwrite, "prompts", rework=options.rework)
+    processes = [start(config, options, number) for number in range(count)]
+    listeners = [Thread(target=pass_on, args=pair) for pair in enumerate(processes)]
+    for listener in listeners:
+        listener.start()
+    try:
+        codes = [process.wait() for process in processes]
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
+    finally:
+        for process in processes:
+            process.wait()
+        for listener in listeners:
+            listener.join()
+    stopped = [f"worker {number} (exit code {code})" for number, code in enumerate(codes) if code]
+    if stopped:
+        raise WorkersStopped(
+            f"{', '.join(stopped)} of {count} did not come to the end; what went wrong stands above. "
+            "All texts are safe: the same command goes on",
+            next(code if code > 0 else 1 for code in codes if code),
+        )
+
+
+def start(config: Config, options: argparse.Namespace, number: int) -> subprocess.Popen[str]:
+    """One worker's process."""
+    command = [sys.executable, "-m", "launch.cli", "generate", str(options.config)]
+    command += [part for setting in options.set for part in ("--set", setting)]
+    command += ["--worker", f"{number}/{options.workers}"]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env={**os.environ, **own_devices(config, number)},
+    )
+
+
+def pass_on(number: int, process: subprocess.Popen[str]) -> None:
+    """Prints a worker's lines under its number."""
+    assert process.stdout is not None
+    with process.stdout as lines:
+        for line in lines:
+            print(f"worker {number} | {line}", end="", flush=True)
+
+
+def take_own_devices(config: Config, number: int) -> None:
+    """Leaves this process, the so-manieth of its machine, its own GPUs; before anything has touched one."""
+    os.environ.update(own_devices(config, number))
+
+
+def own_devices(config: Config, number: int) -> Mapping[str, str]:
+    """The variable that shows a process its GPUs; nothing where no model runs here, or on no GPU."""
+    per_copy = devices_per_worker(config)
+    visible = visible_devices() if per_copy else []
+    if not visible:
+        return {}
+    first = number * per_copy
+    own = visible[first : first + per_copy]
+    if len(own) < per_copy:
+        raise ValueError(
+            f"worker {number} has no GPU left: each takes {per_copy}, and there are {len(visible)}; "
+            f"start at most {len(visible) // per_copy} workers here"
+        )
+    return {VISIBLE: ",".join(own)}
+
+
+def devices_per_worker(config: Config) -> int:
+    """GPUs that the models of one worker take; they are in memory one at a time."""
+    from launch.data_step import student_as_generator
+
+    models = [student_as_generator(config, 1), config.teacher]
+    local = [model for model in models if model.runs_on in ("transformers", "vllm")]
+    on_gpu = [model for model in local if model.device != "cpu"]
+    return max((model.tensor_parallel for model in on_gpu), default=0)
+
+
+def visible_devices() -> list[str]:
+    """The GPUs that this process may use, as the variable names them."""
+    import torch  # heavy, and only here
+
+    if VISIBLE in os.environ:
+        return [name for name in os.environ[VISIBLE].split(",") if name.strip()]
+    return [str(number) for number in range(torch.cuda.device_count())]
