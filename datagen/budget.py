@@ -98,6 +98,8 @@ class Budget:
         self._reserve(work, -1)
 
     def _reserve(self, work: Work, sign: int) -> None:
+        if not self.has_limit:
+            return
         stage, most = self.reserved.setdefault(work.plan.name, Spent()), most_of(work)
         stage.prompt += sign * most.prompt
         stage.completion += sign * most.completion

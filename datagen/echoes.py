@@ -1,6 +1,7 @@
 """Echoes: student answers that are the prompt again instead of an answer to it.
 
     prompt, answer -> words of the answer that stand in a run copied from the prompt -> what is left over
+    (nearly every answer soon says a word of its own, and is let go before anything is counted)
 
 An echo repeats a good part of the prompt, and holds nothing beside it but words such as "Question:"; or next to
 nothing, and ends with the question. Restating a problem before solving it is no echo, nor is an option
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 RUN = 4
 """Words in a row that count as copied."""
@@ -22,6 +24,8 @@ MAX_OWN = 0.1
 """Share of other words in a restated question."""
 MAX_WORDS = 4000
 """Of an answer are looked at."""
+FIRST_WORDS = 100
+"""Where a word of its own is looked for first."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 _FILLERS = frozenset(
@@ -32,21 +36,31 @@ _FILLERS = frozenset(
 
 def echoes(prompt: str, answer: str) -> bool:
     """Whether an answer is the prompt again, or a good part of it, and nothing else."""
-    asked = _WORD.findall(prompt.casefold())
-    said = _WORD.findall(answer[: MAX_WORDS * 8].casefold())[:MAX_WORDS]
+    prompt, said_text = prompt.casefold(), answer[: MAX_WORDS * 8].casefold()
+    asks = answer.rstrip().endswith("?")
+    if not asks and says_something_new(prompt, said_text):
+        return False
+    asked = _WORD.findall(prompt)
+    said = _WORD.findall(said_text)[:MAX_WORDS]
     if not asked or not said:
         return False
     new = set(said) - set(asked) - _FILLERS
-    if len(new) > MAX_OWN * len(said):  # so it is with nearly every answer
+    if len(new) > MAX_OWN * len(said):
         return False
     run = min(RUN, len(asked))
-    asks = answer.rstrip().endswith("?")
     least = MIN_COPIED_QUESTION if asks else MIN_COPIED
     if len(said) < run or copied(asked, said, run).count(True) < least * len(asked):
         return False
     own = [w for w, is_copied in zip(said, copied(said, asked, run), strict=True) if not is_copied]
     own = [word for word in own if word not in _FILLERS]
     return not own or (asks and len(own) <= MAX_OWN * len(said))
+
+
+def says_something_new(prompt: str, answer: str) -> bool:
+    """Whether one of the answer's first words stands nowhere in the prompt: without a question at the end, no echo
+    holds such a word. Both are in lower case."""
+    first = (match.group() for match in islice(_WORD.finditer(answer), FIRST_WORDS))
+    return any(word not in prompt and word not in _FILLERS for word in first)
 
 
 def copied(words: Sequence[str], source: Sequence[str], run: int) -> list[bool]:

@@ -60,6 +60,9 @@ class AnswerGates(StageGates):
     """It declines to answer."""
     echo: Policy = "keep"
     """It is the prompt again, or a good part of it, and nothing else."""
+    right: Policy = "keep"
+    """It gives the gold answer. With "drop" only wrong answers are criticised, and paid for; a set
+    share of right ones is `[generate.mixture]`."""
 
 
 @dataclass(frozen=True, kw_only=True)

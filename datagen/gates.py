@@ -126,6 +126,8 @@ def find(
         found.append("refusal")
     if stage == "answer" and echoes(record.prompt, text):
         found.append("echo")
+    if stage == "answer" and correct:
+        found.append("right")
     if judge is None or gold is None:
         return tuple(found)
     if stage == "critique":
@@ -169,6 +171,7 @@ REMEDIES = {
     "template the model's own?",
     "refusal": "look at one in the journal: is it the right model, does the wording put it off?",
     "echo": "is it a model that follows instructions, with its own chat template?",
+    "right": "are these prompts too easy for this student?",
     "leak": "reword generate.critique.template, or drop such critiques: "
     'generate.gates.critique.leak = "drop"',
     "contradiction": "is the teacher able to solve these problems, are the gold answers right?",

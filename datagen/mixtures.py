@@ -8,11 +8,11 @@ are to choose from. Records of which nobody could tell whether the student is ri
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from datagen.plan import digest
 from datagen.records import Record
 
 
@@ -30,6 +30,11 @@ class MixtureConfig:
             raise ValueError(f"correct_share must lie in [0, 1], got {self.correct_share}")
         if self.total is not None and self.total < 1:
             raise ValueError(f"total must be 1 or more, got {self.total}")
+
+    @property
+    def chooses(self) -> bool:
+        """Whether anything is asked for."""
+        return self.correct_share is not None or self.total is not None
 
 
 def choose(
@@ -81,8 +86,13 @@ def fits(total: int, num_right: int, num_wrong: int, correct_share: float) -> bo
 
 def draw(records: Sequence[Record], count: int, seed: int) -> set[str]:
     """The ids of `count` records, the first in an order that seed and ids make."""
-    ranked = sorted((record.id for record in records), key=lambda id: digest(["mixture", seed, id]))
+    ranked = sorted((record.id for record in records), key=lambda id: rank(seed, id))
     return set(ranked[:count])
+
+
+def rank(seed: int, record_id: str) -> str:
+    """The record's place in an order that has nothing to do with the file's."""
+    return hashlib.sha256(f"mixture/{seed}/{record_id}".encode()).hexdigest()
 
 
 def too_few(

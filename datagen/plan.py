@@ -196,6 +196,9 @@ def derive_seed(seed: int, stage: str, record_id: str, attempt: int = 0) -> int:
     return int(digest([*parts, attempt] if attempt else parts)[:16], 16) >> 1
 
 
+_JSON = json.JSONEncoder(sort_keys=True)
+
+
 def digest(value: Any) -> str:
     """sha256 of a value's JSON text."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_JSON.encode(value).encode()).hexdigest()

@@ -200,6 +200,10 @@ def put_in_place(
     for file in files.values():
         if not file.is_in_place():
             file.keep()
+    # A stage that is not asked for any more would pass for one of these files; its texts stay in the journals.
+    for stage in (stage for name, stage in STAGES.items() if name not in files):
+        for name in (f"{stage.file}.jsonl", f"{stage.file}.jsonl.manifest.json"):
+            (folder / name).unlink(missing_ok=True)
     input_sha256 = published.made_of["prompts_sha256"]
     stages = {stage.stage: asdict(stage) for stage in summary.stages}
     for plan in course.stages:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from copy import copy
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ class Record:
 
     def with_stage(self, stage: str, provenance: Mapping[str, Any], **changes: Any) -> Record:
         """This record with the fields that a stage fills, and who filled them."""
-        return replace(self, provenance=self.provenance | {stage: dict(provenance)}, **changes)
+        filled = copy(self)  # `replace` would set every field anew, for each text of a run
+        vars(filled).update(changes, provenance=self.provenance | {stage: dict(provenance)})
+        return filled
 
 
 _TYPES: dict[str, type] = {f.name: str for f in fields(Record) if f.name != "extra"}
@@ -138,10 +141,13 @@ def read_records(path: Path) -> list[Record]:
     return records
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False)
+
+
 def json_line(values: Mapping[str, Any]) -> bytes:
     """One line of a JSONL file, in UTF-8, its end of line included."""
     try:
-        return json.dumps(values, ensure_ascii=False).encode() + b"\n"
+        return _JSON.encode(values).encode() + b"\n"
     except UnicodeEncodeError:  # half of a surrogate pair: JSON can say it, UTF-8 cannot
         return json.dumps(values).encode() + b"\n"
 

@@ -32,24 +32,40 @@ _HELP = (
     r"|critique|feedback|medical|legal|harmful)"
     r"|complete (?:this|that|your) (?:request|task)|answer (?:that|this|your) (?:kind|type|sort)s? of)"
 )
-_DECLINES = re.compile(
-    rf"\bI {{0,2}}(?:really |simply |just |also )?{_CANNOT} (?:to )?(?:\w+ly )?{_HELP}"
-    r"|\bI(?: am|'m)? (?:\w+ )?(?:sorry|afraid|apologi[sz]e|regret)\b[^.!?\n]{0,80}?\bthat(?:'s| is) "
-    r"(?:not )?something I (?:can(?:no|')t|can not|am not able to|can) (?:do|help|assist)"
-    r"|\bas an? (?:AI|artificial intelligence|large language model|language model)\b[^.!?\n]{0,60}?,? I "
-    r"(?:can(?:no|')t|can not|do not|don't|am not|'m not|am unable|have no|must|will not|won't)\b"
-    r"|\bI(?: am|'m) (?:just |only )?an? (?:AI|(?:large )?language model)\b[^.!?\n]{0,60}?"
+_FIRST_PERSON = (  # behind "i"
+    rf" {{0,2}}(?:really |simply |just |also )?{_CANNOT} (?:to )?(?:\w+ly )?{_HELP}"
+    r"|(?: am|'m)? (?:\w+ )?(?:sorry|afraid|apologi[sz]e|regret)\b[^.!?\n]{0,80}?\bthat(?:'s| is) "
+    r"(?:not )?something i (?:can(?:no|')t|can not|am not able to|can) (?:do|help|assist)"
+    r"|(?: am|'m) (?:just |only )?an? (?:ai|(?:large )?language model)\b[^.!?\n]{0,60}?"
     r"\b(?:can(?:no|')t|can not|unable|not able|do not|don't)\b"
-    r"|\b(?:violates?|(?:goes )?against) (?:my|our|the) (?:\w+ )?(?:guidelines|polic(?:y|ies)|programming|principles)"
-    r"|\A(?:I(?: am|'m) )?(?:very |so )?sorry,? (?:but )?(?:no|I (?:can(?:no|')t|can not))[.!]?\Z",
-    re.IGNORECASE,
 )
+_AS_AN_AI = (
+    r"\bas an? (?:ai|artificial intelligence|large language model|language model)\b[^.!?\n]{0,60}?,? i "
+    r"(?:can(?:no|')t|can not|do not|don't|am not|'m not|am unable|have no|must|will not|won't)\b"
+)
+_AGAINST_RULES = (
+    r"\b(?:violates?|against) (?:my|our|the) (?:\w+ )?(?:guidelines|polic(?:y|ies)|programming|principles)"
+)
+_SORRY = r"\A(?:i(?: am|'m) )?(?:very |so )?sorry,? (?:but )?(?:no|i (?:can(?:no|')t|can not))[.!]?\Z"
+_DECLINES = [
+    (word, re.compile(pattern))
+    for word, pattern in (
+        ("i", rf"i(?<=\bi)(?:{_FIRST_PERSON})"),  # \bi would be tried at every character
+        ("as a", _AS_AN_AI),
+        ("violate", _AGAINST_RULES),
+        ("against", _AGAINST_RULES),
+        ("sorry", _SORRY),
+    )
+]
+"""What declines, in lower case, and a word without which it cannot."""
 _ANSWERS = re.compile(r"\\boxed|####|\banswer\s(?:is|=)|\banswer:|=\s?-?\d", re.IGNORECASE)
 
 
 def is_refusal(text: str) -> bool:
     """Whether a text declines to help and gives nothing else."""
-    text = text.strip().replace("\u2019", "'")
+    text = text.strip()
     if len(text) > MAX_REFUSAL_CHARS:
         return False
-    return _DECLINES.search(text[:OPENING_CHARS]) is not None and _ANSWERS.search(text) is None
+    opening = text[:OPENING_CHARS].replace("\u2019", "'").lower()
+    declines = any(word in opening and pattern.search(opening) for word, pattern in _DECLINES)
+    return declines and _ANSWERS.search(text) is None

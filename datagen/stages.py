@@ -13,6 +13,7 @@ from typing import Literal
 
 from datagen.gates import GateConfig
 from datagen.generators import Sampling
+from datagen.mixtures import MixtureConfig
 from datagen.thinking import Thinking
 
 
@@ -58,6 +59,8 @@ class GenerateConfig:
     """The teacher's solutions of the prompts alone, for `distilled_sft`."""
     gates: GateConfig = field(default_factory=GateConfig)
     """What is looked for in every text, and what becomes of a text in which it is found."""
+    mixture: MixtureConfig = field(default_factory=MixtureConfig)
+    """Which of the finished records are trained on: so many, with a set share of right answers."""
     batch_size: int = 16
     """Texts that the student writes at a time; `teacher.batch_size` is the teacher's."""
     samples_per_prompt: int = 1

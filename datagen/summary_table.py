@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datagen.summary import StageSummary, Summary
 
 MAX_COLUMNS = 100
-GATES = ("truncated", "empty", "refusal", "echo", "leak", "contradiction")
+GATES = ("truncated", "empty", "refusal", "echo", "right", "leak", "contradiction")
 
 
 def table(summary: Summary) -> str:

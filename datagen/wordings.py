@@ -13,6 +13,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "templates"
@@ -31,7 +32,7 @@ class Template:
     sha256: str
     """Of the text in UTF-8."""
 
-    @property
+    @cached_property
     def placeholders(self) -> frozenset[str]:
         """The fields that the wording shows."""
         return frozenset(match[2] for match in _BRACES.finditer(self.text) if match[2])

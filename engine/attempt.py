@@ -53,13 +53,14 @@ READ_FROM_MODEL = ("*.json", "*.jinja", "*.model", "*.safetensors")
 
 
 def training_file(named: str | None, run_folder: Path) -> Path:
-    """`train.data`, or what the run itself has generated: its last stage's file holds every field."""
+    """`train.data`, or what the run itself has generated: its last file, which holds every field."""
     if named is not None:
         if not Path(named).is_file():
             raise ValueError(f"train.data: there is no file {named}")
         return Path(named)
     generated = [
-        run_folder / "data" / f"{stage}.jsonl" for stage in ("teacher_answers", "refinements")
+        run_folder / "data" / f"{name}.jsonl"
+        for name in ("mixture", "teacher_answers", "refinements")
     ]
     for candidate in generated:
         if candidate.is_file():

@@ -33,8 +33,15 @@ class PipelineConfig:
 
     objectives: tuple[str, ...] = ()
     """What to train, each from the same student on the same records; unset, train.objective alone."""
+    rounds: int = 1
+    """How often to answer, criticise, refine and train; each further round begins with the student that
+    the one before has trained. `cgd run` does them in order, in RUN/rounds."""
 
     def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise ValueError(f"rounds must be 1 or more, got {self.rounds}")
+        if self.rounds > 1 and len(self.objectives) > 1:
+            raise ValueError(f"rounds go with one objective, not with {', '.join(self.objectives)}")
         for name in self.objectives:
             if name not in OBJECTIVES:
                 near = get_close_matches(name, OBJECTIVES, n=1)
@@ -88,13 +95,15 @@ def resolve(config: Config) -> Config:
     student = config.student
     if student.model == BUILTIN_STUDENT:
         student = replace(student, model=str(PACKAGE / "student"))
+    if config.inference.backend == "scripted":
+        raise ConfigError(["inference.backend: the student is a model; only a teacher is scripted"])
     objectives = config.pipeline.objectives or (config.train.objective,)
     directory = config.run.dir or str(Path("runs") / config.run.name)
     return replace(
         config,
         run=replace(config.run, dir=directory),
         student=student,
-        pipeline=PipelineConfig(objectives=objectives),
+        pipeline=replace(config.pipeline, objectives=objectives),
     )
 
 

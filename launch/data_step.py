@@ -1,6 +1,7 @@
 """The data stages of a run: prompts, then the flow that makes records of them.
 
 [data] -> data/prompts.jsonl -> student ([inference]) and teacher ([teacher]) -> data/*.jsonl, summary.json
+-> data/mixture.jsonl, where [generate.mixture] asks for one
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ from pathlib import Path
 
 from datagen.accounts import Price
 from datagen.backends import BackendConfig, TeacherConfig, make_generator
+from datagen.finished import SUMMARY
 from datagen.flow import DEFAULT_STAGES, run_flow
 from datagen.generators import Generator
+from datagen.mixtures import choose
 from datagen.plan import STAGES
+from datagen.progress_bar import say_line
 from datagen.prompt_files import write_prompts
+from datagen.records import json_line, read_records, write_whole
 from datagen.workers import Worker, alone
 from engine.objectives import OBJECTIVES
 from launch.config import Config
@@ -22,6 +27,7 @@ from launch.decontaminate import evaluation_sets
 from launch.judging import AnswerJudge
 
 PROMPTS = "prompts.jsonl"
+MIXTURE = "mixture.jsonl"
 PROMPTS_LOCK = ".prompts.lock"
 
 
@@ -34,6 +40,8 @@ def make_prompts(config: Config, data: Path) -> None:
 
 def make_records(config: Config, data: Path, worker: Worker, retry_failed: bool) -> None:
     """All stages of all records, as far as they are this worker's."""
+    if not config.generate.mixture.chooses:
+        (data / MIXTURE).unlink(missing_ok=True)  # of other settings; training would take it
     student, teacher = make_generators(config)
     writers: Mapping[str, BackendConfig] = {
         name: config.inference if STAGES[name].writer == "student" else config.teacher
@@ -53,6 +61,23 @@ def make_records(config: Config, data: Path, worker: Worker, retry_failed: bool)
         devices={name: backend.tensor_parallel for name, backend in writers.items()},
         retry_failed=retry_failed,
     )
+
+
+def make_mixture(config: Config, data: Path) -> None:
+    """The records that are trained on: those of the last stage, or so many with a set share of right answers."""
+    target, wanted = data / MIXTURE, config.generate.mixture
+    if not (data / SUMMARY).exists():
+        return  # other workers are still at it; the last one comes here, too
+    source = data / f"{STAGES[stages_of(config)[-1]].file}.jsonl"
+    records = read_records(source)
+    chosen = choose(records, wanted.correct_share, wanted.total, config.run.seed)
+    content = b"".join(json_line(record.to_json()) for record in chosen)
+    if target.exists() and target.read_bytes() == content:
+        say_line(f"mixture: {len(chosen):,} records, complete, nothing to do")
+        return
+    write_whole(target, content)
+    right = sum(record.student_correct is True for record in chosen)
+    say_line(f"mixture: {len(chosen):,} of {len(records):,} records, {right:,} with a right answer")
 
 
 def stages_of(config: Config) -> tuple[str, ...]:

@@ -21,8 +21,12 @@ from transformers import AutoTokenizer
 
 from datagen.backends import TeacherConfig
 from datagen.plan import STAGES, Stage
+from datagen.sources import load_prompts
 from datagen.stages import GenerateConfig
 from datagen.wordings import load_template
+from launch.config import Config
+from launch.data_step import stages_of, student_as_generator
+from launch.decontaminate import evaluation_sets
 
 CHARACTERS_PER_TOKEN = 4
 TURN_TOKENS = 8
@@ -72,6 +76,39 @@ class Estimate:
     def usd(self) -> float:
         """Of all stages."""
         return sum(stage.usd for stage in self.stages)
+
+
+def estimate_run(
+    config: Config, expect: Sequence[str], tokens_per_second: float | None
+) -> Iterator[str]:
+    """The lines for a run: its prompts are found and cleaned as `cgd generate` would, but not written."""
+    found: list[str] = []
+    sets = evaluation_sets(config)
+    prompts = [r.prompt for r in load_prompts(config.data, config.run.seed, found.append, sets)]
+    yield from found
+    student = student_as_generator(config, config.generate.batch_size)
+    stages = stages_of(config)
+    models = {
+        name: student if STAGES[name].writer == "student" else config.teacher for name in stages
+    }
+    measured = read_summary(config.run.folder)
+    lengths = dict(read_expected(text, stages) for text in expect)
+    made = estimate(prompts, stages, config.generate, models, measured, lengths, tokens_per_second)
+    yield from estimate_lines(made, config.generate)
+
+
+def read_expected(text: str, stages: Sequence[str]) -> tuple[str, float]:
+    """`critique=400`."""
+    stage, _, number = text.partition("=")
+    if stage not in stages:
+        raise ValueError(f"--expect {text}: the stages of this run are {', '.join(stages)}")
+    try:
+        tokens = float(number)
+    except ValueError:
+        tokens = 0.0
+    if not 0 < tokens < float("inf"):
+        raise ValueError(f"--expect {text}: a number of tokens is expected, as {stage}=400")
+    return stage, tokens
 
 
 def estimate(

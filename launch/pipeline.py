@@ -30,7 +30,15 @@ from evals.report import write_report
 from evals.run import evaluate, load_asked
 from evals.scores import in_short
 from launch.config import Config
-from launch.data_step import PROMPTS, make_prompts, make_records, student_as_generator
+from launch.data_step import (
+    MIXTURE,
+    PROMPTS,
+    make_mixture,
+    make_prompts,
+    make_records,
+    student_as_generator,
+)
+from launch.rounds import rounds_of
 from launch.runs import open_run
 
 ALONE = Worker()
@@ -86,6 +94,10 @@ def run_pipeline(
 
     The kind `prompts` is the first stage alone. `rework` lets other settings of the data stages pass."""
     check_inputs(config)
+    if config.pipeline.rounds > 1 and kind in ("data", "train", "prompts"):
+        raise ValueError(
+            "pipeline.rounds: each round needs the one before; `cgd run` does them in order"
+        )
     with open_run(config, overwrite, worker.count, rework) as folder:
         steps = plan(config, folder, worker, retry_failed=kind == "data")
         steps = [step for step in steps if kind in (None, step.kind, step.name)]
@@ -124,6 +136,13 @@ def check_inputs(config: Config) -> None:
         make_generator(config.teacher)
     if config.train.data is not None and not Path(config.train.data).is_file():
         raise ValueError(f"train.data: there is no file {config.train.data}")
+    if config.train.data is not None and config.pipeline.rounds > 1:
+        raise ValueError("pipeline.rounds: every round makes its own data; leave train.data out")
+    if config.inference.base_url and config.pipeline.rounds > 1:
+        raise ValueError(
+            "pipeline.rounds: from the second round on the student is one that was trained here, which "
+            "the server in inference.base_url does not have; leave it out"
+        )
 
 
 # ---- the plan ---------------------------------------------------------------------------------------
@@ -134,24 +153,42 @@ def plan(
 ) -> list[Step]:
     """Every stage of the run, in order."""
     models = OneGenerator()
-    steps = []
-    if config.train.data is None:
-        steps += data_steps(config, folder / "data", worker, retry_failed)
-    steps.append(evaluation_step(config, folder, BASE, models))
-    for objective in config.pipeline.objectives:
-        steps.append(training_step(config, folder, objective, models))
-        steps.append(evaluation_step(config, folder, objective, models))
+    if config.pipeline.rounds > 1:
+        steps = steps_of_rounds(config, folder, models)
+    else:
+        steps = []
+        if config.train.data is None:
+            steps += data_steps(config, folder / "data", worker, retry_failed)
+        steps.append(evaluation_step(config, folder, BASE, None, models))
+        for name in config.pipeline.objectives:
+            export = folder / "train" / name / "export"
+            steps.append(training_step(config, folder, name, models))
+            steps.append(evaluation_step(config, folder, name, export, models))
     steps.append(report_step(folder, [step.marker for step in steps]))
+    return steps
+
+
+def steps_of_rounds(config: Config, folder: Path, models: OneGenerator) -> list[Step]:
+    """The same, several times over: each round has files of its own, the evaluations stand side by side."""
+    steps = [evaluation_step(config, folder, BASE, None, models)]
+    for one in rounds_of(config, folder):
+        steps += data_steps(one.config, one.folder / "data", ALONE, retry_failed=False)
+        steps.append(training_step(one.config, one.folder, one.objective, models))
+        steps.append(evaluation_step(config, folder, one.name, one.export, models))
     return steps
 
 
 def data_steps(config: Config, data: Path, worker: Worker, retry_failed: bool) -> list[Step]:
     """Prompts, and the records that become of them."""
     records = partial(make_records, config, data, worker, retry_failed)
-    return [
+    steps = [
         Step("data", "prompts", data / PROMPTS, partial(make_prompts, config, data)),
         Step("data", "records", data / SUMMARY, records),
     ]
+    if config.generate.mixture.chooses:
+        chosen = partial(make_mixture, config, data)
+        steps.append(Step("data", "mixture", data / MIXTURE, chosen))
+    return steps
 
 
 def training_step(config: Config, folder: Path, objective: str, models: OneGenerator) -> Step:
@@ -165,17 +202,21 @@ def training_step(config: Config, folder: Path, objective: str, models: OneGener
     return Step("train", f"train {objective}", folder / "train" / objective / "summary.json", run)
 
 
-def evaluation_step(config: Config, folder: Path, model: str, models: OneGenerator) -> Step:
-    """One model, asked all benchmarks: the student itself, or what was trained from it."""
+def evaluation_step(
+    config: Config, folder: Path, model: str, export: Path | None, models: OneGenerator
+) -> Step:
+    """One model, asked all benchmarks: the student itself, or the export of what was trained from it."""
     student = student_here(config)
-    export = folder / "train" / model / "export"
-    asked = student if model == BASE else replace(student, model=str(export), revision=None)
+    asked = replace(student, model=str(export), revision=None) if export else student
 
     marker = folder / "evals" / model / "scores.json"
 
     def run() -> None:
-        if model != BASE and not export.is_dir():
-            raise ValueError(f"{model} is not trained yet: there is no {export}; `cgd train` first")
+        if export is not None and not export.is_dir():
+            raise ValueError(
+                f"{model} is not trained yet: there is no {export}; `cgd train` first, or "
+                f"`cgd evaluate --model {BASE}` for the student alone"
+            )
         was_finished, generator = marker.exists(), models.get(asked)
         scores = evaluate(
             model, generator, config.evaluate, marker.parents[1], config.run.seed, say_line

@@ -16,9 +16,9 @@ import platform
 import subprocess
 import sys
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from datagen.plan import STAGES
 from datagen.records import write_whole
 from datagen.workers import locked_for_workers
 from engine import attempt
-from engine.config import ConfigError, differences, to_toml
+from engine.config import ConfigError, differences, flatten, to_toml
 from launch.config import Config
 
 HOW_FAST = (
@@ -61,7 +61,7 @@ REWORKED = ("data", "generate", "teacher", "inference", "pipeline")
 """Sections whose changes the data stages can take in: they know of every text what it depends on."""
 
 LIBRARIES = ("torch", "transformers", "safetensors", "datasets", "numpy", "jinja2")
-RUN_ENTRIES = {"config.toml", "environment.json", "data", "train", "evals"}
+RUN_ENTRIES = {"config.toml", "environment.json", "data", "train", "evals", "rounds"}
 RUN_ENTRIES |= {"results.json", "report.md", "report.html"}
 
 
@@ -104,7 +104,8 @@ def refuse_other_run(folder: Path, config: Config, allowed: Collection[str] = ()
         old = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError([f"cannot be read: {error}"], str(path)) from None
-    changed = differences(old, as_tables(config), {*HARMLESS, *moved_servers(config), *allowed})
+    harmless = {*HARMLESS, *moved_servers(config), *new_keys(old, config), *allowed}
+    changed = differences(old, as_tables(config), harmless)
     if changed:
         listed = "\n".join(f"  {line}" for line in changed)
         raise ValueError(
@@ -113,6 +114,13 @@ def refuse_other_run(folder: Path, config: Config, allowed: Collection[str] = ()
             "--overwrite, which keeps the earlier attempt aside. Where settings of the data stages have "
             "changed, `cgd generate --rework` takes over the texts that still fit"
         )
+
+
+def new_keys(old: Mapping[str, Any], config: Config) -> set[str]:
+    """Keys at their defaults of which the folder's file says nothing: an older version did not have them."""
+    made = {f.name: f.default_factory() for f in fields(config) if f.default_factory is not MISSING}
+    before, usual, now = flatten(old), flatten(made), flatten(as_tables(config))
+    return {key for key in now if key not in before and now[key] == usual.get(key)}
 
 
 def moved_servers(config: Config) -> set[str]:

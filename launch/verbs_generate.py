@@ -4,7 +4,8 @@
     --worker K/N           one of N, wherever the others run: they share nothing but the run folder
     torchrun, Slurm array  the same, K and N from their variables
 
-The last worker to finish writes the files. A restart may have another number of workers.
+The last worker to finish writes the files. A restart may have another number of workers. `--dry-run` says
+what all this would take, and does nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ def add_generate_verb(verbs: Verbs) -> argparse.ArgumentParser:
     share.add_argument("--workers", type=int, metavar="N", help=many)
     one = "be worker K (from 0) of N; default: torchrun's or a Slurm array's variables, else 0/1"
     share.add_argument("--worker", metavar="K/N", help=one)
+    dry = sub.add_argument_group("before it is paid for")
+    told = "tokens, hours and money of every stage; nothing is written, no model is asked"
+    dry.add_argument("--dry-run", action="store_true", help=told)
+    length = "with --dry-run: mean tokens of a stage's texts, as critique=400 (repeatable)"
+    dry.add_argument("--expect", action="append", default=[], metavar="STAGE=N", help=length)
+    rate = "with --dry-run: a rate for stages that were not measured yet"
+    dry.add_argument("--tokens-per-second", type=float, metavar="N", help=rate)
     return sub
 
 
@@ -40,6 +48,12 @@ def generate(options: argparse.Namespace) -> None:
     from launch.worker_processes import run_workers, take_own_devices
 
     config = load_config(options.config, options.set, needs_student=False)
+    if options.dry_run:
+        from launch.estimate import estimate_run
+
+        for line in estimate_run(config, options.expect, options.tokens_per_second):
+            print(line)
+        return
     if options.workers is not None:
         run_workers(config, options)
         return

@@ -308,3 +308,18 @@ def test_a_killed_run_finishes_with_the_same_outcome(
     assert process.wait() == -signal.SIGKILL, "the run was over before it was killed"
     run_pipeline(config)
     assert outcome(folder) == outcome(finished)
+
+
+def test_keys_that_an_older_version_did_not_have_keep_nobody_out(
+    tmp_path: Path, tiny_student: Path
+) -> None:
+    folder = tmp_path / "run"
+    run_pipeline(tiny_config(folder, tiny_student), kind="prompts")
+    saved = folder / "config.toml"
+    older = [line for line in saved.read_text().splitlines() if "samples_per_prompt" not in line]
+    saved.write_text("\n".join(older))
+    run_pipeline(tiny_config(folder, tiny_student), kind="prompts")
+    saved.write_text("\n".join(older))
+    with pytest.raises(ValueError, match="generate.samples_per_prompt: nothing -> 2"):
+        other = tiny_config(folder, tiny_student, "generate.samples_per_prompt=2")
+        run_pipeline(other, kind="prompts")
