@@ -92,9 +92,14 @@ def public_name(name: str) -> str:
 
 
 def data_card(
-    title: str, facts: DataFacts, files: Mapping[str, str], rows: Mapping[str, int]
+    title: str,
+    facts: DataFacts,
+    files: Mapping[str, str],
+    rows: Mapping[str, int],
+    licence: str | None = None,
 ) -> str:
-    """The whole card. `files`: the configurations and the file of each; `rows`: how many each holds."""
+    """The whole card. `files`: the configurations and the file of each; `rows`: how many each holds;
+    `licence`: that of the prompts, where it is known."""
     sections = [
         f"---\n{front_matter(files)}---",
         f"# {title}",
@@ -110,7 +115,7 @@ def data_card(
         ),
         *prompt_wordings(facts),
         judged(facts),
-        TERMS,
+        TERMS.format(licence=f" ({licence})" if licence else ""),
     ]
     return "\n\n".join(section.strip() for section in sections) + "\n"
 
@@ -118,8 +123,8 @@ def data_card(
 TERMS = """\
 ## Terms
 
-Prompts keep the licence of their source; generated texts may be bound by the terms of the models that wrote them. Both
-are named above. Whether the texts are right was not checked by people.
+Prompts keep the licence of their source{licence}; generated texts may be bound by the terms of the
+models that wrote them. Both are named above. Whether the texts are right was not checked by people.
 """
 
 

@@ -131,7 +131,10 @@ def find(
     if judge is None or gold is None:
         return tuple(found)
     if stage == "critique":
-        if judge.gives_away(text, gold, record.prompt, record.student_answer or ""):
+        # A student who is known to be right has nothing left to be told, and judging costs time.
+        if not record.student_correct and judge.gives_away(
+            text, gold, record.prompt, record.student_answer or ""
+        ):
             found.append("leak")
     elif stage in ("refine", "teach") and correct is False and judge.final_answer(text) is not None:
         found.append("contradiction")

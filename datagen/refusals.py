@@ -43,11 +43,11 @@ _AS_AN_AI = (
     r"\bas an? (?:ai|artificial intelligence|large language model|language model)\b[^.!?\n]{0,60}?,? i "
     r"(?:can(?:no|')t|can not|do not|don't|am not|'m not|am unable|have no|must|will not|won't)\b"
 )
-_AGAINST_RULES = (
-    r"\b(?:violates?|against) (?:my|our|the) (?:\w+ )?(?:guidelines|polic(?:y|ies)|programming|principles)"
+_AGAINST_RULES = r"\b(?:violates?|against) (?:my|our|the) (?:\w+ )?(?:guidelines|polic(?:y|ies)|programming|principles)"
+_SORRY = (
+    r"\A(?:i(?: am|'m) )?(?:very |so )?sorry,? (?:but )?(?:no|i (?:can(?:no|')t|can not))[.!]?\Z"
 )
-_SORRY = r"\A(?:i(?: am|'m) )?(?:very |so )?sorry,? (?:but )?(?:no|i (?:can(?:no|')t|can not))[.!]?\Z"
-_DECLINES = [
+DECLINES = [
     (word, re.compile(pattern))
     for word, pattern in (
         ("i", rf"i(?<=\bi)(?:{_FIRST_PERSON})"),  # \bi would be tried at every character
@@ -67,5 +67,5 @@ def is_refusal(text: str) -> bool:
     if len(text) > MAX_REFUSAL_CHARS:
         return False
     opening = text[:OPENING_CHARS].replace("\u2019", "'").lower()
-    declines = any(word in opening and pattern.search(opening) for word, pattern in _DECLINES)
+    declines = any(word in opening and pattern.search(opening) for word, pattern in DECLINES)
     return declines and _ANSWERS.search(text) is None

@@ -28,7 +28,7 @@ from typing import Literal
 
 from evals.extract_boxes import Box, last_box
 from evals.extract_options import boxed_option, chosen_option
-from evals.extract_phrases import Announced, last_announced, last_hashed
+from evals.extract_phrases import Announced, last_announced, last_hashed, may_announce
 from evals.extract_values import (
     SENTENCE_END,
     Span,
@@ -104,6 +104,8 @@ def marked_answer(text: str) -> Extraction | None:
         if inner is not None:
             return Extraction(inner.content, "boxed")
         return Extraction(announced.answer if announced else tagged[0], "tags")
+    if box is not None and not may_announce(text, box.end):
+        return Extraction(with_percent(text, box), "boxed")
     announced = last_announced(text)
     if box is not None:
         if announced is not None and announced.start >= box.end and overrules(announced, box):

@@ -44,7 +44,11 @@ def all_boxes(text: str) -> list[Box]:
     unbraced: deque[re.Match[str]] = deque(maxlen=MAX_SPREAD)
     open_braces: list[int] = []  # where a box's content starts, 0 for any other brace
     open_commands: list[int] = []
-    for token in TOKEN.finditer(text):
+    first = text.find("box")
+    if first < 0:
+        return []
+    word = text.rfind(" ", 0, first) + 1  # braces before it change nothing
+    for token in TOKEN.finditer(text, word):
         kind = token.group()
         if kind == "{":
             open_braces.append(0)

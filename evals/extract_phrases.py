@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from evals.anchors import lower, matches_at, places
 from evals.extract_values import (
     LATEX_WORDS,
     NUMBER,
@@ -32,6 +34,8 @@ PHRASE = re.compile(
     r"|(?:^|\n)A:(?=\s[^\n]{1,200}\s*$)",  # the closing line of a few-shot answer
     re.IGNORECASE,
 )
+ANNOUNCING = ("answer", "final", "result", "value", "solution", "\na:")
+"""In lower case, what an announcement begins with where it is not the very start of the text."""
 MAX_ANNOUNCEMENTS = 12
 WINDOW_CHARS = 50_000
 
@@ -49,11 +53,22 @@ class Announced:
     """A formula, a number or a word or two; otherwise a sentence."""
 
 
+def announcements(text: str, start: int = 0) -> Iterator[re.Match[str]]:
+    """All matches of PHRASE from `start` on."""
+    return matches_at(PHRASE, text, [start, *places(lower(text), ANNOUNCING, start)])
+
+
+def may_announce(text: str, start: int) -> bool:
+    """Whether anything at all behind `start` could be an announcement."""
+    rest = text[start:].lower()
+    return any(word in rest for word in ANNOUNCING)
+
+
 def last_announced(text: str) -> Announced | None:
     """The last announcement with a value; else the last that says anything."""
     offset = max(0, len(text) - WINDOW_CHARS)
     sentence: Announced | None = None
-    for match in reversed(deque(PHRASE.finditer(text, offset), maxlen=MAX_ANNOUNCEMENTS)):
+    for match in reversed(deque(announcements(text, offset), maxlen=MAX_ANNOUNCEMENTS)):
         if DENIED.search(match.group()):
             continue
         rest = text[match.end() : match.end() + 2 * MAX_ANSWER_CHARS]

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from evals.anchors import matches_at
 from evals.rationals import MAX_ANSWER_CHARS, TooLarge, read_number
 
 WINDOW_CHARS = 20_000
@@ -107,9 +108,19 @@ NUMBER = re.compile(
 )
 
 
+NUMBER_STARTS = re.compile(  # one class first: the search skips all other characters at once
+    r"[-+\u2212.\\\d](?:(?<=\d)\d*|(?<=\.)(?=\d)|(?<=[-+\u2212])(?=[\d.\\])|(?<=\\)(?=[dtc]?frac))"
+)
+
+
+def numbers(text: str) -> Iterator[re.Match[str]]:
+    """All matches of NUMBER."""
+    return matches_at(NUMBER, text, (match.start() for match in NUMBER_STARTS.finditer(text)))
+
+
 def last_number(text: str) -> Span | None:
     """The last number of the text, as it was written."""
-    last = deque(NUMBER.finditer(text), maxlen=1)
+    last = deque(numbers(text), maxlen=1)
     return Span(last[0].group(), last[0].start(), last[0].end()) if last else None
 
 

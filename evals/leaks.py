@@ -15,13 +15,14 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 
+from evals.anchors import matches_at, places
 from evals.equivalence import compare
 from evals.extract_boxes import all_boxes
 from evals.extract_options import MAX_CHOICES, chosen_option
-from evals.extract_phrases import PHRASE, last_hashed, value_announced
-from evals.extract_values import NUMBER, Span, formulas, is_name, value_of_formula
+from evals.extract_phrases import announcements, last_hashed, value_announced
+from evals.extract_values import Span, formulas, is_name, numbers, value_of_formula
 from evals.extract_visible import MAX_TEXT_CHARS
 from evals.grading import grade, read_gold
 from evals.limits import MAX_ANSWER_CHARS, TooLarge
@@ -54,6 +55,9 @@ CORRECTION = re.compile(
     r"|\b(?:correct|right|true|actual|expected|real|proper)\s(?:\w+\s){0,2}?(?:is|was|being|equals|would\sbe|=|:)"
     r"|\b(?:final|end)\s(?:result|value|total|number|figure)\s(?:is|equals|would\sbe|=|:)"
 )
+CORRECTING = ("should", "must", "ought", "would", "need", "has", "correct", "right", "true", "actual", "expected",
+              "real", "proper", "final", "end")  # fmt: skip
+"""What a correction begins with."""
 DENIES = re.compile(r"\b(?:not|cannot|never|neither|nor|isn't|can't|wasn't)\b|n't\b")
 LETTER = re.compile(r"\(?([A-J])[).]?")
 
@@ -71,8 +75,8 @@ def announced_values(critique: str) -> Iterator[str]:
     yield from (box.content for box in all_boxes(critique))
     if hashed := last_hashed(critique):
         yield hashed[0]
-    places = [*PHRASE.finditer(critique), *CORRECTION.finditer(critique)]
-    for match in places[:MAX_ANNOUNCED]:
+    corrections = matches_at(CORRECTION, critique, places(critique, CORRECTING))
+    for match in islice(chain(announcements(critique), corrections), MAX_ANNOUNCED):
         if DENIES.search(match.group()) or DENIES.search(
             critique[match.start() - 12 : match.start()]
         ):
@@ -140,7 +144,7 @@ REFERS = re.compile(
 def mentions_number(critique: str, value: Fraction) -> bool:
     """Whether the number stands somewhere; a common one only where a result stands."""
     common = value.denominator == 1 and abs(value) <= MAX_COMMON
-    for found in NUMBER.finditer(critique):
+    for found in numbers(critique):
         if number_of(found.group()) != value:
             continue
         before = critique[max(0, found.start() - 40) : found.start()]
@@ -158,7 +162,7 @@ def has_number(text: str, value: Fraction) -> bool:
     """Whether the number stands anywhere in the text, other than before a letter as in `5x`."""
     return any(
         number_of(found.group()) == value and not COEFFICIENT.match(text, found.end())
-        for found in NUMBER.finditer(text)
+        for found in numbers(text)
     )
 
 

@@ -34,10 +34,13 @@ examples:
   cgd run launch/configs/smollm2-gsm8k.toml           the same on a real model and real problems
   cgd run CONFIG --set train.learning_rate=5e-6 --set run.name=faster
   cgd generate CONFIG && cgd train CONFIG && cgd evaluate CONFIG
+  cgd generate CONFIG --dry-run                       tokens, hours and money before anything is paid for
+  cgd inspect runs/mine/data/refinements.jsonl        records, answer, critique and refinement side by side
   cgd inspect CONFIG --world-size 8 --losses          what is trained on: mask, plan of a step, losses
   cgd report runs/quickstart
   cgd grade outputs.jsonl --out graded.jsonl          rows with `pred` and `gold`
   cgd export CONFIG --step 300                        that checkpoint as a model folder
+  cgd export CONFIG --records my-data                 the records as a data set for other tools
   cgd plan CONFIG --world-size 8 --device H100        memory and time, without a GPU; 4 if it does not fit
   cgd bench loss --vocabulary 128256                  the loss beside its peers: time, memory, error
   cgd bench train --model smollm2-135m                the engine beside its peers: tokens/s, memory

@@ -72,8 +72,16 @@ def export_records(source: Path, title: str, wanted: Wanted) -> str:
         files[name] = f"{name}.{wanted.format}"
         rows[name] = write_rows(folder / files[name], conversations(chosen, name, wanted))
         left_out[name] = len(records) - len(chosen)
-    write_whole(folder / "README.md", data_card(title, facts, files, rows).encode())
+    card = data_card(title, facts, files, rows, licence_of(source))
+    write_whole(folder / "README.md", card.encode())
     return closing_line(folder, rows, left_out)
+
+
+def licence_of(source: Path) -> str | None:
+    """The licence of the prompts, as far as the run that found them knew it."""
+    about = source.with_name("selection.json")
+    found = json.loads(about.read_text(encoding="utf-8")) if about.exists() else {}
+    return found.get("licence") or None
 
 
 def closing_line(folder: Path, rows: Mapping[str, int], left_out: Mapping[str, int]) -> str:

@@ -3,7 +3,7 @@
     prompts (once) -> N x `cgd generate CONFIG --worker K/N`, their lines under their number -> the last one merges
 
 Where the models run here and there are GPUs, each process sees only its own: worker K the K-th, or as
-many as `tensor_parallel` asks for.
+many as `tensor_parallel` asks for. Without GPUs, vLLM gets cores of its own in each process.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Thread
 
+from datagen.backends import TeacherConfig
 from launch.config import Config
 from launch.pipeline import run_pipeline
 
@@ -70,7 +71,7 @@ def start(config: Config, options: argparse.Namespace, number: int) -> subproces
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env={**os.environ, **own_devices(config, number)},
+        env={**os.environ, **own_devices(config, number, options.workers)},
     )
 
 
@@ -83,16 +84,20 @@ def pass_on(number: int, process: subprocess.Popen[str]) -> None:
 
 
 def take_own_devices(config: Config, number: int) -> None:
-    """Leaves this process, the so-manieth of its machine, its own GPUs; before anything has touched one."""
-    os.environ.update(own_devices(config, number))
+    """Leaves this process, the so-manieth that torchrun has started here, its own devices; before anything has
+    touched one."""
+    count = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    os.environ.update(own_devices(config, number, count))
 
 
-def own_devices(config: Config, number: int) -> Mapping[str, str]:
-    """The variable that shows a process its GPUs; nothing where no model runs here, or on no GPU."""
-    per_copy = devices_per_worker(config)
+def own_devices(config: Config, number: int, count: int) -> Mapping[str, str]:
+    """The variable that shows a process, one of `count` here, its GPUs, or vLLM its cores where there are none;
+    nothing where no model runs here."""
+    local = models_here(config)
+    per_copy = devices_per_worker(local)
     visible = visible_devices() if per_copy else []
     if not visible:
-        return {}
+        return own_cores(number, count) if any(m.runs_on == "vllm" for m in local) else {}
     first = number * per_copy
     own = visible[first : first + per_copy]
     if len(own) < per_copy:
@@ -103,12 +108,23 @@ def own_devices(config: Config, number: int) -> Mapping[str, str]:
     return {VISIBLE: ",".join(own)}
 
 
-def devices_per_worker(config: Config) -> int:
-    """GPUs that the models of one worker take; they are in memory one at a time."""
+def own_cores(number: int, count: int) -> Mapping[str, str]:
+    """The variable that binds vLLM to a part of the cores."""
+    from datagen.vllm_devices import cores_of_worker  # loads torch
+
+    return cores_of_worker(number, count)
+
+
+def models_here(config: Config) -> list[TeacherConfig]:
+    """Student and teacher, as far as they run on this machine."""
     from launch.data_step import student_as_generator
 
     models = [student_as_generator(config, 1), config.teacher]
-    local = [model for model in models if model.runs_on in ("transformers", "vllm")]
+    return [model for model in models if model.runs_on in ("transformers", "vllm")]
+
+
+def devices_per_worker(local: Sequence[TeacherConfig]) -> int:
+    """GPUs that the models of one worker take; they are in memory one at a time."""
     on_gpu = [model for model in local if model.device != "cpu"]
     return max((model.tensor_parallel for model in on_gpu), default=0)
 

@@ -113,6 +113,15 @@ def test_the_card_names_writers_wordings_and_counts_and_no_paths(
     assert "temperature 0.7, top_p 1.0, max_tokens 64 | 6 |" in card
 
 
+def test_the_card_names_the_prompts_licence_where_the_run_knew_it(
+    source: Path, tmp_path: Path
+) -> None:
+    (source.parent / "selection.json").write_text('{"licence": "MIT"}', encoding="utf-8")
+    export_records(source, "ducks", Wanted(folder=tmp_path / "out"))
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "the licence of their source (MIT);" in card
+
+
 def test_hub_ids_are_public_and_paths_are_not() -> None:
     assert public_name("meta-llama/Llama-3.1-8B") == "meta-llama/Llama-3.1-8B"
     assert public_name("/srv/models/x") == "x"

@@ -37,7 +37,7 @@ def ruling(stage: str, text: str, reason: str = "stop", **changes: Any) -> Rulin
 @pytest.mark.parametrize(
     ("stage", "text", "reason", "found"),
     [
-        ("answer", "14 + 27 = 41", "stop", ()),
+        ("answer", "14 + 27 = 41", "stop", ("right",)),
         ("answer", "14 + 27 =", "length", ("truncated",)),
         ("answer", " \n", "stop", ("empty",)),
         ("answer", " \n", "length", ("truncated", "empty")),
