@@ -320,6 +320,6 @@ def test_keys_that_an_older_version_did_not_have_keep_nobody_out(
     saved.write_text("\n".join(older))
     run_pipeline(tiny_config(folder, tiny_student), kind="prompts")
     saved.write_text("\n".join(older))
-    with pytest.raises(ValueError, match="generate.samples_per_prompt: nothing -> 2"):
-        other = tiny_config(folder, tiny_student, "generate.samples_per_prompt=2")
+    other = tiny_config(folder, tiny_student, "generate.samples_per_prompt=2")
+    with pytest.raises(ValueError, match=r"generate\.samples_per_prompt: nothing -> 2"):
         run_pipeline(other, kind="prompts")
