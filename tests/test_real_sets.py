@@ -17,7 +17,8 @@ from evals.meaning import meaning
 from evals.reader import read_formula
 from evals.real_sets import Piece, RealSet, combined, merged
 
-POINTS = [Fraction(n, 2) for n in range(-2, 15)]
+POINTS = [Fraction(n, 2) for n in range(-2, 21)]
+"""On both sides of every end that is drawn below."""
 ends = st.integers(0, 6)
 few = settings(max_examples=40, deadline=None)
 
