@@ -94,11 +94,6 @@ class Selection:
     """Rows that were looked at."""
 
     @property
-    def num_contaminated(self) -> int:
-        """Rows removed as problems of a benchmark."""
-        return sum(one.finding.is_contaminated for one in self.contaminated)
-
-    @property
     def remarks(self) -> Counter[str]:
         """What of the kept rows was left out, and how often."""
         return Counter(one.remark for one in self.kept if one.remark)

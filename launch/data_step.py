@@ -33,8 +33,8 @@ PROMPTS_LOCK = ".prompts.lock"
 
 def make_prompts(config: Config, data: Path) -> None:
     """The first file, without the benchmarks' problems; one worker after the other looks whether it is there."""
+    sets = evaluation_sets(config)  # workers that start together read them together
     with alone(data / PROMPTS_LOCK):
-        sets = evaluation_sets(config)
         write_prompts(config.data, data / PROMPTS, config.run.seed, sets=sets)
 
 

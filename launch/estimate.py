@@ -20,6 +20,7 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from datagen.backends import TeacherConfig
+from datagen.finished import SUMMARY
 from datagen.plan import STAGES, Stage
 from datagen.sources import load_prompts
 from datagen.stages import GenerateConfig
@@ -250,6 +251,6 @@ def estimate_lines(found: Estimate, config: GenerateConfig) -> Iterator[str]:
 
 def read_summary(folder: Path) -> Mapping[str, Any]:
     """What a run has measured so far; nothing where it has not begun."""
-    path = folder / "data" / "summary.json"
+    path = folder / "data" / SUMMARY
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found

@@ -9,6 +9,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2Config,
 )
+
+from launch import cli
+
+Run = Callable[..., tuple[int, str]]
+"""Arguments of `cgd` -> (exit code, everything it printed)."""
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
@@ -123,6 +129,22 @@ def records_file(tmp_path: Path) -> Path:
     path = tmp_path / "records.jsonl"
     path.write_text("".join(json.dumps(r) + "\n" for r in make_records(20)), encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def cgd(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in this process: (exit code, everything it printed)."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,15 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from conftest import Run
 
 from launch import cli
 from launch.config import load_config
-
-Run = Callable[..., tuple[int, str]]
 
 VERBS = [
     "quickstart",
@@ -30,22 +28,6 @@ VERBS = [
     "plan",
     "export",
 ]
-
-
-@pytest.fixture
-def cgd(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command in this process: (exit code, everything it printed)."""
-
-    def run(*arguments: object) -> tuple[int, str]:
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
-
-    return run
 
 
 @pytest.fixture

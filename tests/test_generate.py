@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import Run
 from faulty_server import FaultyServer
 
 from datagen import vllm_devices
-from launch import cli, worker_processes
+from launch import worker_processes
 from launch.config import load_config
 from launch.worker_processes import own_devices, take_own_devices
 
-Run = Callable[..., tuple[int, str]]
-
 
 @pytest.fixture
-def cgd(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in this process and an empty folder: (exit code, everything it printed)."""
+def cgd(cgd: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str]:
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
-
-    return run
+    return cgd
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,26 +98,27 @@ def sometimes_right(stage: str, record: Any, seed: int) -> str:
     return f"It is \\boxed{{{record.final_answer if number % 2 else 999}}}."
 
 
-@pytest.fixture(autouse=True)
-def mixed_student(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In tests of mixtures the student's answers are scripted."""
-    if "right" in request.node.name or "mixture" in request.node.name:
-        student = ScriptedGenerator(f"{__name__}:sometimes_right")
-        pair = (student, ScriptedGenerator("arithmetic"))
-        monkeypatch.setattr(data_step, "make_generators", lambda config: pair)
+Make = Callable[..., Path]
 
 
-def mixed(folder: Path, student: Path, *overrides: str) -> Path:
-    """The data stages, with answers half of which are right."""
-    return run_pipeline(tiny_config(folder, student, "data.limit=12", *overrides), kind="data")
+@pytest.fixture
+def mixed(tmp_path: Path, tiny_student: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Runs the data stages with a scripted student, half of whose answers are right; takes overrides."""
+    pair = (ScriptedGenerator(f"{__name__}:sometimes_right"), ScriptedGenerator("arithmetic"))
+    monkeypatch.setattr(data_step, "make_generators", lambda config: pair)
+
+    def make(*overrides: str) -> Path:
+        config = tiny_config(tmp_path / "run", tiny_student, "data.limit=12", *overrides)
+        return run_pipeline(config, kind="data")
+
+    return make
 
 
 @pytest.mark.parametrize(("share", "right"), [(0.25, 1), (0.5, 2), (0.0, 0), (1.0, 4)])
 def test_a_mixture_has_its_share_of_right_answers_and_is_what_is_trained_on(
-    tmp_path: Path, tiny_student: Path, share: float, right: int
+    mixed: Make, share: float, right: int
 ) -> None:
-    overrides = (f"generate.mixture.correct_share={share}", "generate.mixture.total=4")
-    folder = mixed(tmp_path / "run", tiny_student, *overrides)
+    folder = mixed(f"generate.mixture.correct_share={share}", "generate.mixture.total=4")
     chosen = training_file(None, folder)
     assert chosen.name == "mixture.jsonl"
     records = read_records(chosen)
@@ -124,22 +126,13 @@ def test_a_mixture_has_its_share_of_right_answers_and_is_what_is_trained_on(
     assert len(records) == 4
 
 
-def test_a_mixture_that_cannot_be_had_says_what_there_is(
-    tmp_path: Path, tiny_student: Path
-) -> None:
+def test_a_mixture_that_cannot_be_had_says_what_there_is(mixed: Make) -> None:
     with pytest.raises(ValueError, match="there are 6 right, 6 wrong"):
-        mixed(
-            tmp_path / "run",
-            tiny_student,
-            "generate.mixture.correct_share=1",
-            "generate.mixture.total=9",
-        )
+        mixed("generate.mixture.correct_share=1", "generate.mixture.total=9")
 
 
-def test_right_answers_can_be_left_out_before_anything_is_paid_for_them(
-    tmp_path: Path, tiny_student: Path
-) -> None:
-    folder = mixed(tmp_path / "run", tiny_student, "generate.gates.answer.right=drop")
+def test_right_answers_can_be_left_out_before_anything_is_paid_for_them(mixed: Make) -> None:
+    folder = mixed("generate.gates.answer.right=drop")
     records = read_records(folder / "data/refinements.jsonl")
     assert [record.student_correct for record in records] == [False] * 6
     dropped = rows(folder / "data/dropped.jsonl")
