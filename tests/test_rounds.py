@@ -140,6 +140,18 @@ def test_right_answers_can_be_left_out_before_anything_is_paid_for_them(mixed: M
     assert not any("critique" in row for row in dropped)
 
 
+def test_files_of_settings_that_are_gone_are_not_trained_on(
+    tmp_path: Path, tiny_student: Path, mixed: Make
+) -> None:
+    taught = ('pipeline.objectives=["distilled_sft"]', "generate.mixture.total=4")
+    folder = mixed(*taught)
+    assert training_file(None, folder).name == "mixture.jsonl"
+    assert (folder / "data/teacher_answers.jsonl").exists()
+    other = tiny_config(tmp_path / "run", tiny_student, "data.limit=12", ONE)
+    run_pipeline(other, kind="data", rework=True)
+    assert training_file(None, folder).name == "refinements.jsonl"
+
+
 def test_a_dry_run_says_what_it_would_take_and_writes_nothing(
     tmp_path: Path, tiny_student: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
