@@ -1,12 +1,14 @@
 """What the base student learns before any distillation, easy things first.
 
     foundations: sums, copying, instructions  ->  short problems  ->  full problems and long messages
+    ->  dialogues: attempts, what somebody says about them, and the solution that takes it to heart
 
 Each text is a prompt with a completion, drawn from the train splits only and from series of their
 own (`SALT`), so the problems a run draws later are new to the student. The order matters: a small
 model that meets full problems first learns hardly anything (the sums inside the steps stay noise).
 Problems are solved now in the words of the gold solutions, now in the teacher's, so that neither
-way of telling is foreign to the student later.
+way of telling is foreign to the student later. The last phase is to a student of this size what instruction
+tuning is to a large one: it has met criticism, in wordings that are not the method's, before it is trained on it.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
+from datagen.attempts import attempt
 from datagen.instructions import WORDS, instructions, made_up_word
 from datagen.stories.families import PEOPLE, THINGS
-from datagen.tutor import teach
+from datagen.tutor import critique, refine, teach
 from datagen.word_problems import Problem, draw_problem
 from datagen.wordings import load_template
 
@@ -31,10 +34,24 @@ SHARE_OF_BOXED_WORDING = 0.15
 
 @dataclass(frozen=True)
 class Text:
-    """One turn of a user and what the student should say."""
+    """A turn of a user and what the student should say to it."""
 
     prompt: str
     completion: str
+    before: tuple[str, ...] = ()
+    """Earlier turns, of the user and the student in turn; what the student said there is not learnt."""
+
+    def row(self) -> dict[str, object]:
+        """The text as a row of training data."""
+        if not self.before:
+            return {"prompt": self.prompt, "completion": self.completion}
+        turns = (*self.before, self.prompt, self.completion)
+        roles = ("user", "assistant")
+        return {
+            "messages": [
+                {"role": roles[number % 2], "content": turn} for number, turn in enumerate(turns)
+            ]
+        }
 
 
 Maker = Callable[[Random], Text]
@@ -165,6 +182,55 @@ def long_message(rng: Random) -> Text:
     return Text(prompt, solution(problem, rng))
 
 
+SHARE_OF_WRONG_ATTEMPTS = 0.7
+REVISIONS = (
+    "{problem}\n\nMy attempt:\n{attempt}\n\nA reader says: {critique}\n\nWrite the solution again.",
+    "Problem: {problem}\n\nAttempt: {attempt}\n\nFeedback: {critique}",
+    "{critique}\n\nThat was said about this solution:\n{attempt}\n\nThe problem was: {problem}\n\nSolve it.",
+    "Here is a problem: {problem}\n\nSomebody wrote: {attempt}\n\nThe teacher's remarks: {critique}\n\n"
+    "Give a right solution.",
+    "Question: {problem}\n\nFirst answer: {attempt}\n\nComment: {critique}",
+)
+SECOND_TRIES = (
+    "{problem}\n\nMy attempt:\n{attempt}\n\nWrite the solution again.",
+    "Problem: {problem}\n\nAttempt: {attempt}\n\nCheck it and solve the problem.",
+)
+REPLIES = ("{critique}", "{critique}\n\nTry again.", "A reader says: {critique}")
+
+
+def revision(rng: Random) -> Text:
+    """An attempt and what somebody says about it, in one message."""
+    problem, tried, said, better = _criticised(rng)
+    prompt = rng.choice(REVISIONS).format(problem=problem.prompt, attempt=tried, critique=said)
+    return Text(prompt, better)
+
+
+def correction(rng: Random) -> Text:
+    """The same as a dialogue: the student's own attempt, then what the user says about it."""
+    problem, tried, said, better = _criticised(rng)
+    return Text(rng.choice(REPLIES).format(critique=said), better, (problem.prompt, tried))
+
+
+def second_try(rng: Random) -> Text:
+    """An attempt that nobody says anything about."""
+    problem, tried, _, better = _criticised(rng)
+    return Text(rng.choice(SECOND_TRIES).format(problem=problem.prompt, attempt=tried), better)
+
+
+def next_problem(rng: Random) -> Text:
+    """A second problem in the same dialogue."""
+    first, second = (some_problem(rng, range(2, 5)) for _ in range(2))
+    return Text(second.prompt, solution(second, rng), (first.prompt, solution(first, rng)))
+
+
+def _criticised(rng: Random) -> tuple[Problem, str, str, str]:
+    """Problem, attempt, critique, refinement."""
+    problem = some_problem(rng, range(2, 6))
+    tried = attempt(problem, rng, wrong=rng.random() < SHARE_OF_WRONG_ATTEMPTS)
+    said, better = (tell(problem, tried, rng.randrange(1000)) for tell in (critique, refine))
+    return problem, tried, said, better
+
+
 PHASES = (
     Phase(
         "foundations",
@@ -173,4 +239,17 @@ PHASES = (
     ),
     Phase("short", 16_000, {short_problem: 14, sums: 2, copying: 1, looking_up: 1, instruction: 4}),
     Phase("full", 30_000, {full_problem: 15, long_message: 1, sums: 1, instruction: 3}),
+    Phase(
+        "dialogues",
+        20_000,
+        {
+            full_problem: 8,
+            revision: 5,
+            correction: 3,
+            second_try: 1,
+            next_problem: 1,
+            long_message: 1,
+            instruction: 3,
+        },
+    ),
 )

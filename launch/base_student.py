@@ -1,8 +1,9 @@
 """Builds the base student of the built-in world from nothing: `python -m launch.base_student OUT`.
 
-    curriculum texts -> tokenizer -> random Llama -> one engine run for each phase -> OUT
+    curriculum texts -> tokenizer -> random Llama -> one engine run for each phase -> OUT-plain, OUT
 
-The result that the repository keeps, `launch/student/`, was made by this command. It is trained by
+What the repository keeps was made by this command: `launch/student/` and `launch/student-plain/`, which is the
+same student before the last phase, in which it meets criticism for the first time. They are trained by
 plain supervised fine-tuning with the project's own engine, each phase going on from the export of
 the one before. Killed and started again with the same OUT, it goes on where it stopped.
 """
@@ -73,11 +74,19 @@ SETTINGS = {
     "full": PhaseSettings(
         batch_size=12, learning_rate=1.5e-3, warmup_ratio=0.05, schedule="cosine"
     ),
+    "dialogues": PhaseSettings(
+        batch_size=12, learning_rate=1e-3, warmup_ratio=0.05, schedule="cosine"
+    ),
 }
+PLAIN_UNTIL = "full"
+"""The last phase of the plain student, and the last that the tokenizer is learnt from."""
 
 
 def build_base_student(out: Path, steps_scale: float = 1.0, seed: int = 0) -> Path:
-    """Trains the base student and puts it at `out`; `steps_scale` makes every phase shorter."""
+    """Trains the base student and puts it at `out`, and at `out`-plain what it was before the last phase.
+
+    `steps_scale` makes every phase shorter."""
+    plain = out.with_name(out.name + "-plain")
     if out.exists():
         raise ValueError(f"{out} exists already; remove it or name another folder")
     if steps_scale <= 0:
@@ -85,14 +94,26 @@ def build_base_student(out: Path, steps_scale: float = 1.0, seed: int = 0) -> Pa
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     texts = {phase.name: list(phase.texts(seed, steps_scale)) for phase in PHASES}
-    student = _newborn(work / "newborn", [t for phase in texts.values() for t in phase], seed)
+    names = [phase.name for phase in PHASES]
+    first = names[: names.index(PLAIN_UNTIL) + 1]
+    student = _newborn(work / "newborn", [t for name in first for t in texts[name]], seed)
     for phase in PHASES:
         data = _write_texts(work / f"{phase.name}.jsonl", texts[phase.name])
         student = train(*_settings(phase, work, student, data, seed))
-    shutil.copytree(student, out.with_name(out.name + ".partial"), dirs_exist_ok=True)
-    os.replace(out.with_name(out.name + ".partial"), out)
+        if phase.name == PLAIN_UNTIL:
+            _put(student, plain)
+    _put(student, out)
     shutil.rmtree(work)
     return out
+
+
+def _put(student: Path, out: Path) -> None:
+    """A copy of the folder, whole or not at all."""
+    if out.exists():
+        return
+    partial = out.with_name(out.name + ".partial")
+    shutil.copytree(student, partial, dirs_exist_ok=True)
+    os.replace(partial, out)
 
 
 def _settings(
@@ -175,8 +196,7 @@ def _write_texts(path: Path, texts: Sequence[Text]) -> Path:
     partial = path.with_name(path.name + ".partial")
     with partial.open("w", encoding="utf-8") as file:
         for text in texts:
-            row = {"prompt": text.prompt, "completion": text.completion}
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(json.dumps(text.row(), ensure_ascii=False) + "\n")
     os.replace(partial, path)
     return path
 

@@ -12,12 +12,16 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from datagen.arithmetic import problems
-from datagen.curriculum import PHASES, some_problem
+from datagen.attempts import attempt
+from datagen.checking import check
+from datagen.curriculum import PHASES, correction, revision, some_problem
 from datagen.instructions import complies, instructions
 from datagen.student_text import read_answer
 from launch.base_student import build_base_student, main
 
-KEPT = Path(__file__).parent.parent / "launch" / "student"
+LAUNCH = Path(__file__).parent.parent / "launch"
+KEPT = LAUNCH / "student"
+PLAIN = LAUNCH / "student-plain"
 MOST_BYTES = 8_000_000
 
 
@@ -64,10 +68,32 @@ def test_curriculum_is_a_pure_function_of_the_seed() -> None:
         assert list(phase.texts(3, 0.005)) != list(phase.texts(4, 0.005))
 
 
+def test_attempts_are_as_right_as_they_should_be() -> None:
+    rng = Random(1)
+    for _ in range(300):
+        problem = some_problem(rng, range(2, 6))
+        assert check(problem, attempt(problem, rng, wrong=False)).mistake is None
+        assert check(problem, attempt(problem, rng, wrong=True)).mistake is not None
+
+
+def test_criticism_comes_as_a_message_and_as_a_dialogue() -> None:
+    message, dialogue = revision(Random(2)), correction(Random(2))
+    assert set(message.row()) == {"prompt", "completion"}
+    turns = dialogue.row()["messages"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant"] * 2
+    assert turns[-1]["content"] == dialogue.completion
+    assert "Conclusion: " in turns[2]["content"]
+
+
+def test_the_methods_own_wording_of_criticism_is_new_to_the_student() -> None:
+    for text in PHASES[-1].texts(0, 0.1):
+        assert "Student's Initial Answer" not in text.prompt
+
+
 def test_the_command_makes_a_student_that_loads_and_stops(tmp_path: Path) -> None:
     out = tmp_path / "student"
     assert main([str(out), "--steps-scale", "0.002"]) == 0
-    assert not list(tmp_path.glob("student.*"))
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["student", "student-plain"]
     model, tokenizer = loaded(out)
     assert 1_000_000 <= model.num_parameters() <= 6_000_000
     assert tokenizer.decode(tokenizer("12 + 8, é\n").input_ids) == "12 + 8, é\n"
@@ -81,9 +107,10 @@ def test_a_finished_folder_is_not_overwritten(tmp_path: Path) -> None:
         build_base_student(tmp_path)
 
 
-def test_kept_student_is_small_and_complete() -> None:
-    model, tokenizer = loaded(KEPT)
-    assert (KEPT / "model.safetensors").stat().st_size <= MOST_BYTES
+@pytest.mark.parametrize("kept", [KEPT, PLAIN])
+def test_kept_student_is_small_and_complete(kept: Path) -> None:
+    model, tokenizer = loaded(kept)
+    assert (kept / "model.safetensors").stat().st_size <= MOST_BYTES
     assert model.dtype == torch.float32
     assert model.config.max_position_embeddings >= 1024
     chat = tokenizer.apply_chat_template(
@@ -91,13 +118,14 @@ def test_kept_student_is_small_and_complete() -> None:
     )
     assert chat == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
-    stops = json.loads((KEPT / "generation_config.json").read_text())["eos_token_id"]
+    stops = json.loads((kept / "generation_config.json").read_text())["eos_token_id"]
     assert end in (stops if isinstance(stops, list) else [stops])
 
 
-def test_kept_student_is_imperfect_in_earnest() -> None:
+@pytest.mark.parametrize("kept", [KEPT, PLAIN])
+def test_kept_student_is_imperfect_in_earnest(kept: Path) -> None:
     asked = problems("test", 65, seed=7)
-    texts = replies(KEPT, [problem.prompt for problem in asked], max_tokens=160)
+    texts = replies(kept, [problem.prompt for problem in asked], max_tokens=160)
     right = sum(read_answer(t) == p.final for t, p in zip(texts, asked, strict=True))
     assert 0.2 <= right / len(asked) <= 0.75
 
