@@ -9,7 +9,7 @@ memory than ten: lengths are counts by length, from which mean and quantiles are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,9 @@ from datagen.summary import StageSummary, Summary
 
 LOCAL = ("transformers", "vllm")
 """Back ends whose seconds are seconds of a device of ours; nobody knows a server's."""
+
+TextFlops = Callable[[int, int, int], float | None]
+"""FLOPs of one text, by its prompt, completion and cached tokens; None where its model is not understood."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,7 @@ class _StageAccount:
     cached_tokens: int = 0
     seconds: float = 0.0
     device_seconds: float = 0.0
+    flops: float | None = 0.0
     local: bool = False
     correct: Counter[bool] = field(default_factory=Counter)
 
@@ -56,10 +60,13 @@ class Account:
     """Takes everything that happened, in any order, and sums it up at the end."""
 
     def __init__(
-        self, prices: Mapping[str, Price] | None = None, devices: Mapping[str, int] | None = None
+        self,
+        prices: Mapping[str, Price] | None = None,
+        devices: Mapping[str, int] | None = None,
+        flops: Mapping[str, TextFlops] | None = None,
     ) -> None:
-        """`prices` and `devices` (how many one copy of the model takes; 1 unless said) go by stage."""
-        self._prices, self._devices = prices or {}, devices or {}
+        """`prices`, `devices` (how many one copy of the model takes; 1 unless said) and `flops` go by stage."""
+        self._prices, self._devices, self._flops = prices or {}, devices or {}, flops or {}
         self._stages: dict[str, _StageAccount] = {}
         self._prompts = self._records = 0
         self._both: Counter[tuple[bool, bool]] = Counter()
@@ -75,18 +82,23 @@ class Account:
         """One text, whatever became of it: how it came about, what the gates say, which attempt it was."""
         account = self._of(stage)
         written = int(provenance.get("completion_tokens", 0))
+        read = int(provenance.get("prompt_tokens", 0))
+        cached = int(provenance.get("cached_tokens", 0))
         seconds = float(provenance.get("seconds", 0.0))
         account.into += attempt == 0
         account.texts += 1
         account.retried += attempt > 0
         account.found.update(ruling.found)
-        account.prompt_tokens += int(provenance.get("prompt_tokens", 0))
+        account.prompt_tokens += read
         account.completion_tokens += written
-        account.cached_tokens += int(provenance.get("cached_tokens", 0))
+        account.cached_tokens += cached
         account.seconds += seconds
         if provenance.get("backend") in LOCAL:
             account.local = True
             account.device_seconds += seconds * self._devices.get(stage, 1)
+            of_text = self._flops.get(stage)
+            flops = None if of_text is None else of_text(read, written, cached)
+            account.flops = _plus(account.flops, flops)
         if ruling.action == "drop":
             account.dropped[ruling.gate] += 1
         if ruling.action == "keep":
@@ -119,7 +131,8 @@ class Account:
             _summarise(stage, self._stages[stage], self._prices.get(stage, Price()))
             for stage in sorted(self._stages, key=_place)
         )
-        hours = [stage.device_hours for stage in stages if stage.device_hours is not None]
+        seconds = [s.device_seconds for s in stages if s.device_seconds is not None]
+        flops = [stage.flops for stage in stages if stage.flops is not None]
         student, refined, teacher = (
             self._stages.get(stage, _StageAccount()).correct
             for stage in ("answer", "refine", "teach")
@@ -144,7 +157,9 @@ class Account:
             tokens_per_second=round((written_tokens or 0) / (wall_seconds or 1), 1)
             if known
             else None,
-            device_hours=round(sum(hours), 6) if hours else None,
+            device_hours=round(sum(seconds) / 3600, 6) if seconds else None,
+            device_seconds=round(sum(seconds), 3) if seconds else None,
+            flops=sum(flops) if flops else None,
             usd=round(sum(stage.usd for stage in stages), 6),
         )
 
@@ -159,6 +174,10 @@ _MATCHED = ("right", "wrong", "unknown")
 
 def _place(stage: str) -> tuple[int, str]:
     return (_ORDER.index(stage) if stage in _ORDER else len(_ORDER), stage)
+
+
+def _plus(total: float | None, value: float | None) -> float | None:
+    return None if total is None or value is None else total + value
 
 
 def _word(correct: bool) -> str:
@@ -192,6 +211,8 @@ def _summarise(stage: str, account: _StageAccount, price: Price) -> StageSummary
         cached_tokens=account.cached_tokens,
         seconds=round(account.seconds, 3),
         device_hours=round(account.device_seconds / 3600, 6) if account.local else None,
+        device_seconds=round(account.device_seconds, 3) if account.local else None,
+        flops=account.flops if account.local else None,
         usd=round(usd / 1_000_000, 6),
     )
 

@@ -1,6 +1,7 @@
 """What the base student learns before any distillation, easy things first.
 
     foundations: sums, copying, instructions  ->  short problems  ->  full problems and long messages
+    ->  wider: more kinds of stories and longer ones
     ->  dialogues: attempts, what somebody says about them, and the solution that takes it to heart
 
 Each text is a prompt with a completion, drawn from the train splits only and from series of their
@@ -13,18 +14,21 @@ tuning is to a large one: it has met criticism, in wordings that are not the met
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from datagen.attempts import attempt
 from datagen.instructions import WORDS, instructions, made_up_word
-from datagen.stories.families import PEOPLE, THINGS
+from datagen.stories.families import FAMILIES, PEOPLE, THINGS, Family
 from datagen.tutor import critique, refine, teach
 from datagen.word_problems import Problem, draw_problem
 from datagen.wordings import load_template
+from datagen.worlds import DEEP, HARD, NEW
 
 SALT = "curriculum"
+MANY_TRIES = 20
+"""How often the numbers of a sentence are drawn where stories are long or their numbers seldom work out."""
 NUM_PROBLEMS = 10**9
 """Indices are drawn below this, so that a problem hardly ever comes twice."""
 SHARE_OF_TEACHER_WORDS = 0.5
@@ -73,10 +77,12 @@ class Phase:
             yield rng.choices(makers, weights)[0](rng)
 
 
-def some_problem(rng: Random, num_steps: range) -> Problem:
+def some_problem(
+    rng: Random, num_steps: range, families: Sequence[Family] = FAMILIES, tries: int = 1
+) -> Problem:
     """A problem of the train split with so many steps."""
     seed, index = rng.randrange(1000), rng.randrange(NUM_PROBLEMS)
-    return draw_problem("train", seed, index, num_steps, SALT)
+    return draw_problem("train", seed, index, num_steps, SALT, families=families, tries=tries)
 
 
 def solution(problem: Problem, rng: Random) -> str:
@@ -156,9 +162,30 @@ def short_problem(rng: Random) -> Text:
     return Text(problem.prompt, solution(problem, rng))
 
 
+def short_new_problem(rng: Random) -> Text:
+    """A story of one of the new families, as short as they come."""
+    problem = some_problem(rng, range(1, 4), NEW, MANY_TRIES)
+    return Text(problem.prompt, solution(problem, rng))
+
+
+def new_problem(rng: Random) -> Text:
+    """A story of one of the new families."""
+    return _asked(some_problem(rng, range(2, 6), NEW, MANY_TRIES), rng)
+
+
+def long_problem(rng: Random) -> Text:
+    """A story with more steps than the others."""
+    families = rng.choice((HARD, DEEP))
+    return _asked(some_problem(rng, range(5, 10), families, MANY_TRIES), rng)
+
+
 def full_problem(rng: Random) -> Text:
     """A story with two to five steps, sometimes with the request for a boxed answer."""
-    problem = some_problem(rng, range(2, 6))
+    return _asked(some_problem(rng, range(2, 6)), rng)
+
+
+def _asked(problem: Problem, rng: Random) -> Text:
+    """The problem in one of the wordings that ask for a solution."""
     wording = "boxed" if rng.random() < SHARE_OF_BOXED_WORDING else "plain"
     prompt = load_template(wording).render(problem=problem.prompt).rstrip("\n")
     return Text(prompt, solution(problem, rng))
@@ -225,7 +252,8 @@ def next_problem(rng: Random) -> Text:
 
 def _criticised(rng: Random) -> tuple[Problem, str, str, str]:
     """Problem, attempt, critique, refinement."""
-    problem = some_problem(rng, range(2, 6))
+    families, tries = rng.choice(((FAMILIES, 1), (FAMILIES, 1), (NEW, MANY_TRIES)))
+    problem = some_problem(rng, range(2, 6), families, tries)
     tried = attempt(problem, rng, wrong=rng.random() < SHARE_OF_WRONG_ATTEMPTS)
     said, better = (tell(problem, tried, rng.randrange(1000)) for tell in (critique, refine))
     return problem, tried, said, better
@@ -240,15 +268,28 @@ PHASES = (
     Phase("short", 16_000, {short_problem: 14, sums: 2, copying: 1, looking_up: 1, instruction: 4}),
     Phase("full", 30_000, {full_problem: 15, long_message: 1, sums: 1, instruction: 3}),
     Phase(
-        "dialogues",
-        20_000,
+        "wider",
+        24_000,
         {
-            full_problem: 8,
-            revision: 5,
+            new_problem: 8,
+            short_new_problem: 3,
+            long_problem: 4,
+            full_problem: 5,
+            instruction: 3,
+            sums: 1,
+        },
+    ),
+    Phase(
+        "dialogues",
+        16_000,
+        {
+            revision: 6,
             correction: 3,
+            full_problem: 4,
+            new_problem: 3,
+            long_problem: 1,
             second_try: 1,
             next_problem: 1,
-            long_message: 1,
             instruction: 3,
         },
     ),

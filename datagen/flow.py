@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from datagen.accounts import Account, Price
+from datagen.accounts import Account, Price, TextFlops
 from datagen.budget import Budget
 from datagen.chain import Course
 from datagen.finished import SUMMARY, Published, already_published, left_by_finished_run
@@ -49,13 +49,14 @@ def run_flow(
     say: Say = say_line,
     prices: Mapping[str, Price] | None = None,
     devices: Mapping[str, int] | None = None,
+    flops: Mapping[str, TextFlops] | None = None,
     retry_failed: bool = True,
 ) -> Published | None:
     """Takes the prompts through the stages, and writes the stages' files into `folder`.
 
-    `prices`, and `devices` that one copy of a model takes, go by stage. Returns None where other workers
-    still have work to do: the last one writes the files. With `retry_failed = False` records that failed
-    before, and that `generate.max_failed_share` lets go, stay as they are in a run that is finished.
+    `prices`, `devices` that one copy of a model takes, and a text's `flops` go by stage. Returns None where
+    other workers still have work to do: the last one writes the files. With `retry_failed = False` records
+    that failed before, and that `generate.max_failed_share` lets go, stay as they are in a run that is finished.
     """
     folder = Path(folder)
     try:
@@ -81,6 +82,6 @@ def run_flow(
         writing.look_around(mine)
         (folder / SUMMARY).unlink(missing_ok=True)  # what it speaks of is about to change
         writing.write(student, teacher)
-    account, progress = Account(prices, devices), writing.progress
+    account, progress = Account(prices, devices, flops), writing.progress
     pace = (progress.seconds, progress.written_tokens) if me.count == 1 else None
     return publish(prompts, folder, records, course, config, account, me, say, pace)

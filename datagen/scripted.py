@@ -2,8 +2,9 @@
 
     teacher(stage, record, seed) -> text
 
-`arithmetic` is the built-in world's teacher; `package.module:function` names any other. The
-function's source is hashed into the identity: an edited script is another teacher.
+`arithmetic` is the built-in world's teacher; others of that world err, mislead, are vague or judge
+critiques (`BUILT_IN`, `BY_PERCENT`); `package.module:function` names any other. The function's source is
+hashed into the identity: an edited script is another teacher.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from datagen.generators import Completion, Request, Sampling, Session
 from datagen.records import Record
@@ -24,7 +27,16 @@ from datagen.sessions import BatchSession
 Teacher = Callable[[str, Record, int], str]
 """(stage, record, seed) -> what the teacher writes."""
 
-BUILT_IN = {"arithmetic": "datagen.arithmetic:teacher"}
+BUILT_IN = {
+    "arithmetic": "datagen.arithmetic:teacher",
+    "arithmetic-vague": "datagen.flawed_tutor:vague",
+    "arithmetic-judge": "datagen.critique_judge:judge",
+}
+BY_PERCENT = {
+    "arithmetic-errs": "datagen.flawed_tutor:errs",
+    "arithmetic-misleads": "datagen.flawed_tutor:misleads",
+}
+"""Names that a number is joined to, as in `arithmetic-errs-25`: of so many records in a hundred it is so."""
 
 
 class ScriptedGenerator:
@@ -82,16 +94,30 @@ class ScriptedGenerator:
 
 def find_teacher(script: str) -> Teacher:
     """The function behind a built-in name or `package.module:function`."""
-    target = BUILT_IN.get(script, script)
+    name, _, percent = script.rpartition("-")
+    if name in BY_PERCENT:
+        return _named(BY_PERCENT[name], script)(_percent(percent, script))
+    return _named(BUILT_IN.get(script, script), script)
+
+
+def _percent(written: str, script: str) -> int:
+    if re.fullmatch(r"[0-9]{1,3}", written) and 1 <= int(written) <= 100:
+        return int(written)
+    raise ValueError(f"{script!r} must end with a whole number from 1 to 100, the share in percent")
+
+
+def _named(target: str, script: str) -> Any:
+    """The function at `package.module:function`."""
     module_name, colon, function_name = target.partition(":")
     if not colon or not module_name or not function_name:
-        near = get_close_matches(script, BUILT_IN, n=1)
+        known = (*BUILT_IN, *(f"{name}-25" for name in BY_PERCENT))
+        near = get_close_matches(script, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else 'write "package.module:function"'
         raise ValueError(f"no scripted teacher is called {script!r}; {hint}")
-    teacher = getattr(_import(module_name, script), function_name, None)
-    if not callable(teacher):
+    function = getattr(_import(module_name, script), function_name, None)
+    if not callable(function):
         raise ValueError(f"{script!r}: the module {module_name} has no function {function_name}")
-    return teacher
+    return function
 
 
 def _import(module_name: str, script: str) -> object:

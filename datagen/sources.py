@@ -18,7 +18,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
-from datagen.arithmetic import problems
 from datagen.decontamination import EvaluationSet, Index
 from datagen.hub_rows import HubRows
 from datagen.known_sources import KNOWN
@@ -28,10 +27,10 @@ from datagen.row_files import RowFiles, find_files
 from datagen.rows import Fields, record_of
 from datagen.selection import Candidate, Selection, Source, select
 from datagen.stories.parts import Split
-from datagen.word_problems import draw_problem
 from datagen.wordings import load_template
+from datagen.worlds import PROMPT_SETS, WORLDS, World
 
-BUILT_IN = ("arithmetic",)
+BUILT_IN = PROMPT_SETS
 BUILT_IN_LIMIT = 500
 """Prompts of a built-in world, which has no end, where no limit is set."""
 MOST_DRAWN = 20
@@ -44,8 +43,9 @@ class DataConfig:
     """The `[data]` section: which problems the student is asked."""
 
     prompts: str = "arithmetic"
-    """A built-in name, a known data set (webinstruct, webinstruct-cft, metamathqa, gsm8k, math), a
-    JSONL, JSON or Parquet file, a pattern or a folder of such files, or a hub data set as `owner/name`."""
+    """A built-in name (arithmetic, arithmetic-wide, arithmetic-narrow), a known data set (webinstruct,
+    webinstruct-cft, metamathqa, gsm8k, math), a JSONL, JSON or Parquet file, a pattern or a folder of
+    such files, or a hub data set as `owner/name`."""
     subset: str | None = None
     """The configuration of a hub data set that has several."""
     split: str = "train"
@@ -157,6 +157,7 @@ def counted(names: Iterable[str]) -> str:
 class BuiltIn:
     """The built-in world's problems. They are drawn from the seed: there is nothing to shuffle."""
 
+    world: World
     split: Split
     seed: int
     limit: int | None
@@ -168,7 +169,7 @@ class BuiltIn:
     def candidates(self, numbers: Sequence[int]) -> Iterator[Candidate]:
         """The problems with these numbers."""
         for number in numbers:
-            record = draw_problem(self.split, self.seed, number).record()
+            record = self.world.problem(self.split, self.seed, number).record()
             yield Candidate(record.id, record)
 
 
@@ -195,8 +196,9 @@ def find_source(config: DataConfig, seed: int) -> Source:
     """What `data.prompts` means."""
     name = config.prompts
     if name in BUILT_IN:
-        problems(split := cast(Split, config.split), 0)  # objects to a split that does not exist
-        return BuiltIn(split, seed, config.limit)
+        world = WORLDS[name]
+        world.check(config.split)
+        return BuiltIn(world, cast(Split, config.split), seed, config.limit)
     own = Fields(config.prompt_field, config.answer_field, config.final_answer_field)
     if known := KNOWN.get(name):
         fields = replace(

@@ -10,6 +10,9 @@ whichever run wrote it.
     found    texts, of all attempts, in which a gate found something; `kept_with` counts the kept ones
     seconds  work: of a local model each text's share of its batch, so the sum is time on the device; of a
              server the time until each reply, which overlap
+    devices  hours, seconds and FLOPs of models that run here; nobody knows a server's, and a script has none.
+             A sum over stages is over those that have a figure. FLOPs are what the texts needed: padding,
+             and what was written twice because a batch was resumed, are not in them
 """
 
 from __future__ import annotations
@@ -56,6 +59,10 @@ class StageSummary:
     """Work on all texts."""
     device_hours: float | None
     """GPU-hours of local models, or hours of the CPU without a GPU; None where a server or a script wrote all."""
+    device_seconds: float | None
+    """The same in seconds."""
+    flops: float | None
+    """Of local models; None also where the model's shape is not understood."""
     usd: float
     """By the prices in the configuration."""
 
@@ -97,6 +104,10 @@ class Summary:
     tokens_per_second: float | None
     """Written in this run by its wall time."""
     device_hours: float | None
+    """Of all stages."""
+    device_seconds: float | None
+    """Of all stages."""
+    flops: float | None
     """Of all stages."""
     usd: float
     """Of all stages."""

@@ -143,6 +143,8 @@ def closing(summary: Summary) -> list[str]:
         parts.append(f"{summary.tokens_per_second:,.0f} tokens/s")
     if summary.device_hours is not None:
         parts.append(f"{hours(summary.device_hours)} device-hours of local models")
+    if summary.flops is not None:
+        parts.append(f"{summary.flops:.3g} FLOPs")
     if summary.usd:
         parts.append(f"${summary.usd:,.2f}")
     return lines_of(with_commas(parts))

@@ -14,7 +14,9 @@ from datagen.progress import Join, Progress
 from datagen.student_text import Equation, has_box, numbers_in, read_answer, read_equations, show
 from datagen.word_problems import Problem, final_line
 
-ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+ORDINALS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+)  # fmt: skip
 VERBS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 NOUNS = {"+": "addition", "-": "subtraction", "*": "multiplication", "/": "division"}
 MAX_KEPT_LINE = 160
@@ -88,9 +90,9 @@ def critique(problem: Problem, text: str, seed: int) -> str:
     if finding.mistake is None:
         known = numbers_in(problem.prompt) | numbers_in(text)
         body = rng.choice(RIGHT).format(hint=problem.steps[-1].hint)
-        return f"{_discreet([body], problem, known)}\nConclusion: right"
+        return f"{discreet([body], problem, known)}\nConclusion: right"
     known = numbers_in(problem.prompt) | numbers_in(text)
-    body = _discreet(_phrasings(problem, finding, text, rng), problem, known)
+    body = discreet(_phrasings(problem, finding, text, rng), problem, known)
     return f"{body}\nConclusion: wrong"
 
 
@@ -111,7 +113,7 @@ def teach(problem: Problem, seed: int) -> str:
     return "\n".join([*lines, final_line(problem.final)])
 
 
-def _discreet(phrasings: list[str], problem: Problem, known: set[str]) -> str:
+def discreet(phrasings: list[str], problem: Problem, known: set[str]) -> str:
     """The first phrasing that does not give the answer away."""
     secret = {str(problem.final)} - known
     return next((body for body in phrasings if not secret & numbers_in(body)), phrasings[-1])
@@ -134,10 +136,10 @@ def _phrasings(problem: Problem, finding: Finding, text: str, rng: Random) -> li
 def _slots(problem: Problem, finding: Finding) -> dict[str, str]:
     """Everything that a wording may mention."""
     due, place = finding.expected, finding.place
-    where = f"after the {_ordinal(place - 1)} step" if place else "at the beginning"
+    where = f"after the {ordinal(place - 1)} step" if place else "at the beginning"
     slots = {
         "mistake": str(finding.mistake),
-        "nth": _ordinal(place),
+        "nth": ordinal(place),
         "last": "last",
         "where": where,
         "Where": where[0].upper() + where[1:],
@@ -191,7 +193,8 @@ def _is_stale(problem: Problem, finding: Finding, text: str) -> bool:
     return _misfit(finding.equation, finding.expected) in used
 
 
-def _ordinal(place: int) -> str:
+def ordinal(place: int) -> str:
+    """`first` for 0."""
     return ORDINALS[place] if place < len(ORDINALS) else "next"
 
 
@@ -205,14 +208,15 @@ def _right_lines(problem: Problem, text: str) -> tuple[list[str], Progress]:
     kept: list[int] = []
     for number in with_step:
         trial = [e for e in equations if e.line in (*kept, number)]
-        if not _may_stay(lines[number]) or follow(problem, trial)[0].unshown:
+        if not may_stay(lines[number]) or follow(problem, trial)[0].unshown:
             break
         kept.append(number)
     progress, _ = follow(problem, [e for e in equations if e.line in kept])
     return [lines[number].strip() for number in kept], progress
 
 
-def _may_stay(line: str) -> bool:
+def may_stay(line: str) -> bool:
+    """Whether a student's line is short enough to be kept, and does not give an answer."""
     return len(line) <= MAX_KEPT_LINE and not has_box(line)
 
 

@@ -2,14 +2,16 @@
 
     (split, seed, index) -> family -> opening + events + question -> Problem
 
-A problem is a pure function of split, seed and index. The splits never meet: each has sentence
-patterns of its own (`datagen.stories`), and whether the numbers of a story belong to `test` is
-decided by a hash of them, so no combination of numbers occurs in both either.
+A problem is a pure function of split, seed and index, and of the world it is drawn in
+(`datagen.worlds`; here the first one, `arithmetic`, is what is drawn unless another is named). The
+splits never meet: each has sentence patterns of its own (`datagen.stories`), and whether the numbers
+of a story belong to `test` is decided by a hash of them, so no combination of numbers occurs in both.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -23,6 +25,7 @@ MAX_PRODUCT = 100
 MAX_DIVIDEND = 100
 SHARE_OF_TEST_NUMBERS = 5
 """One combination of numbers in so many is kept for the test split."""
+FIRST_WORLD = "arithmetic"
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Problem:
     numbers: tuple[int, ...]
     prompt: str
     steps: tuple[Step, ...]
+    world: str = FIRST_WORLD
 
     @property
     def final(self) -> int:
@@ -81,7 +85,7 @@ class Problem:
             prompt=self.prompt,
             answer=self.answer,
             final_answer=str(self.final),
-            source="arithmetic",
+            source=self.world,
         )
 
 
@@ -103,22 +107,35 @@ class Draft:
 
 
 def draw_problem(
-    split: Split, seed: int, index: int, num_steps: range = range(2, 6), salt: str = ""
+    split: Split,
+    seed: int,
+    index: int,
+    num_steps: range = range(2, 6),
+    salt: str = "",
+    *,
+    world: str = FIRST_WORLD,
+    families: Sequence[Family] = FAMILIES,
+    tries: int = 1,
 ) -> Problem:
-    """The problem at this place; families take turns. `salt` gives another series of problems."""
+    """The problem at this place; families take turns. `salt` gives another series of problems.
+
+    Numbers of a sentence that do not work out are drawn again, `tries` times in all, before the
+    story is given up, and with several tries a story of the wrong length is not even begun: long
+    stories would hardly ever be finished without that."""
     rng = Random(f"{salt}/{split}/{seed}/{index}")
-    family = FAMILIES[index % len(FAMILIES)]
+    family = families[index % len(families)]
     while True:
-        draft = _draft(family, split, rng)
+        draft = _draft(family, split, rng, tries, num_steps)
         if draft and len(draft.steps) in num_steps and split_of(draft.numbers) == split:
             break
     return Problem(
-        id=f"arithmetic-{split}-{seed}-{index:06d}",
+        id=f"{world}-{split}-{seed}-{index:06d}",
         family=family.name,
         template=tuple(draft.template),
         numbers=tuple(draft.numbers),
         prompt=" ".join(draft.sentences),
         steps=tuple(draft.steps),
+        world=world,
     )
 
 
@@ -128,7 +145,7 @@ def split_of(numbers: list[int]) -> Split:
     return "test" if digest[0] % SHARE_OF_TEST_NUMBERS == 0 else "train"
 
 
-def _draft(family: Family, split: Split, rng: Random) -> Draft | None:
+def _draft(family: Family, split: Split, rng: Random, tries: int, num_steps: range) -> Draft | None:
     """A story of the family, or None where its numbers do not work out."""
     draft = Draft(_draw_names(rng), Operand(0), [], [], [], [])
     num_events = max(
@@ -141,10 +158,15 @@ def _draft(family: Family, split: Split, rng: Random) -> Draft | None:
     ]
     if family.hallmarks and not any(part in family.hallmarks for part in parts):
         return None
+    if tries > 1 and sum(len(part.steps) for part in parts) not in num_steps:
+        return None
     told: set[str] = set()
     for part in parts:
         wordings = [wording for wording in part.wordings(split) if wording not in told]
-        if not wordings or not _tell(draft, part, rng.choice(wordings), rng):
+        if not wordings:
+            return None
+        wording = rng.choice(wordings)
+        if not any(_tell(draft, part, wording, rng) for _ in range(tries)):
             return None
         told.add(draft.template[-1])
     return draft
@@ -161,7 +183,7 @@ def _draw_names(rng: Random) -> dict[str, str]:
 
 
 def _tell(draft: Draft, part: Part, wording: str, rng: Random) -> bool:
-    """Adds a part to the story; False where its numbers do not work out."""
+    """Adds a part to the story; False, and nothing added, where its numbers do not work out."""
     values: dict[str, Operand] = {}
     words = dict(draft.names)
     for slot, choices in part.numbers.items():
@@ -171,17 +193,20 @@ def _tell(draft: Draft, part: Part, wording: str, rng: Random) -> bool:
         else:
             words[slot], number = rng.choice(list(choices.items()))
         values[slot] = Operand(number)
-        draft.numbers.append(number)
-    draft.sentences.append(wording.format(**words))
-    draft.template.append(wording)
-    values["now"] = draft.now if part.start == "now" else values[part.start]
-    for pattern in part.steps:
+    drawn = [values[slot].value for slot in part.numbers]
+    now = values["now"] = draft.now if part.start == "now" else values[part.start]
+    steps: list[Step] = []
+    for place, pattern in enumerate(part.steps, start=1):
         step = _step(pattern, values, words, rng)
         if step is None:
             return False
-        draft.steps.append(step)
-        values["r1"] = Operand(step.value, source=len(draft.steps) - 1)
-    draft.now = values["r1"] if part.steps else values["now"]
+        now = values[f"r{place}"] = Operand(step.value, source=len(draft.steps) + len(steps))
+        steps.append(step)
+    draft.sentences.append(wording.format(**words))
+    draft.template.append(wording)
+    draft.numbers += drawn
+    draft.steps += steps
+    draft.now = now
     return True
 
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from engine.agreement import from_main, gather, on_every_rank
 from engine.checkpoint import sha256
+from engine.compute import training_account
 from engine.examples import read_rows
-from engine.metrics import seconds_so_far
 from engine.objectives import OBJECTIVES
 from engine.parallel import World
 from engine.toml import differences, to_toml
@@ -193,9 +193,9 @@ def finish(folder: Path, counts: Mapping[str, int], world: World) -> None:
         **counts,
         "steps": len(lines),
         "final_loss": json.loads(lines[-1])["loss"],
-        "train_seconds": seconds_so_far(folder / "metrics.jsonl"),
         "world_size": world.size,
         "device": str(world.device.type),
+        **training_account(folder, world.device),
     }
     write_aside(folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
 

@@ -1,4 +1,8 @@
-"""Metrics: one JSON object a step in metrics.jsonl, a progress line with an ETA, and the arithmetic of MFU."""
+"""Metrics: one JSON object a step in metrics.jsonl, a progress line with an ETA, and MFU.
+
+What a resumed run does again stands there once; the lines that it drops are kept in lost_steps.jsonl, because they
+were paid for (compute.py).
+"""
 
 from __future__ import annotations
 
@@ -11,16 +15,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 from tqdm import tqdm
-from transformers import PretrainedConfig
 
 from engine.examples import Example
-from engine.model import Student
+from engine.flops import Arithmetic
 from engine.parallel import World
+from engine.settings import ActivationCheckpointing
 
 PLAIN_LINE_SECONDS = 30.0
 """Without a terminal a line is printed at most this often: logs stay short."""
+
+LOST = "lost_steps.jsonl"
+"""Beside metrics.jsonl: steps of earlier attempts that no checkpoint had kept."""
 
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4090": 165e12}
 """Dense bf16 FLOP/s by the data sheets; a device that is not listed has no MFU."""
@@ -28,7 +34,10 @@ PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "4
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """What is known after an optimizer step. `loss` is the objective (in nats), `seconds` the step's wall time."""
+    """What is known after an optimizer step. `loss` is the objective (in nats), `seconds` the step's wall time.
+
+    `flops` are those that the objective needs, `recomputed_flops` come on top; see flops.py.
+    """
 
     step: int
     loss: float
@@ -42,6 +51,9 @@ class StepMetrics:
     mfu: float | None
     peak_memory_bytes: int
     seconds: float
+    flops: float
+    recomputed_flops: float
+    ranks: int
 
 
 class MetricsLog:
@@ -113,19 +125,25 @@ class MetricsLog:
 
 
 def keep_steps(path: Path, last: int) -> None:
-    """Drops lines after step `last`, and a torn last line: a resumed run writes those steps again, once."""
+    """Drops lines after step `last`, and a torn last line: a resumed run writes those steps again, once.
+
+    The whole lines go to LOST first. A kill in between brings them there a second time; equal lines are one.
+    """
     if not path.exists():
         return
-    kept = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-    kept = [line for line in kept if json.loads(line)["step"] <= last]
-    path.with_suffix(".tmp").write_bytes(b"".join(kept))
+    whole = [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    is_kept = [json.loads(line)["step"] <= last for line in whole]
+    if lost := [line for line, keeps in zip(whole, is_kept, strict=True) if not keeps]:
+        aside = path.with_name(LOST)
+        before = aside.read_bytes().splitlines(keepends=True) if aside.exists() else []
+        replace_lines(aside, list(dict.fromkeys([*before, *lost])))
+    replace_lines(path, [line for line, keeps in zip(whole, is_kept, strict=True) if keeps])
+
+
+def replace_lines(path: Path, lines: Sequence[bytes]) -> None:
+    """The whole file or none of it."""
+    path.with_suffix(".tmp").write_bytes(b"".join(lines))
     path.with_suffix(".tmp").replace(path)
-
-
-def seconds_so_far(path: Path) -> float:
-    """Wall time of all steps in the file: training time without pauses between attempts."""
-    with path.open(encoding="utf-8") as lines:
-        return sum(json.loads(line)["seconds"] for line in lines)
 
 
 def measure_step(
@@ -136,13 +154,14 @@ def measure_step(
     packing_efficiency: float,
     seconds: float,
     examples: Sequence[Example],
-    model: Student,
+    arithmetic: Arithmetic,
+    mode: ActivationCheckpointing,
     world: World,
 ) -> StepMetrics:
     """The step's line in metrics.jsonl; every figure is over all ranks, memory excepted."""
     lengths = [len(example) for example in examples]
     num_supervised = sum(example.num_supervised for example in examples)
-    flops = model_flops(model.blocks, model.causal_lm.config, lengths, num_supervised)
+    flops = arithmetic.training(lengths, num_supervised)
     peak = peak_flops(world.device)
     return StepMetrics(
         step=step,
@@ -157,28 +176,10 @@ def measure_step(
         mfu=flops / seconds / (peak * world.size) if peak else None,
         peak_memory_bytes=peak_memory(world.device),
         seconds=seconds,
+        flops=flops,
+        recomputed_flops=arithmetic.recomputed(mode, lengths),
+        ranks=world.size,
     )
-
-
-def model_flops(
-    blocks: nn.Module, config: PretrainedConfig, lengths: list[int], num_supervised: int
-) -> float:
-    """FLOPs that one step of the objective needs, forward and backward, recomputation not counted.
-
-    6 a token and block weight (2 forward, 4 backward; of experts only the active ones), 6 · layers · width · len² for
-    the causal half of attention, document by document, and 6 · width · vocabulary for each *supervised* token's logits.
-    """
-    active = getattr(config, "num_experts_per_tok", 1) / getattr(config, "num_local_experts", 1)
-    matrices = sum(
-        p.numel() * (active if "experts" in name else 1)
-        for name, p in blocks.named_parameters()
-        if p.ndim >= 2
-    )
-    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    width = config.num_attention_heads * head_dim
-    attention = config.num_hidden_layers * width * sum(length * length for length in lengths)
-    head = config.hidden_size * config.vocab_size * num_supervised
-    return 6.0 * (matrices * sum(lengths) + attention + head)
 
 
 def peak_flops(device: torch.device) -> float | None:

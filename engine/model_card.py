@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,7 @@ def training_facts(trained: Trained, settings: Mapping[str, Any]) -> Iterator[tu
         yield "examples seen", f"{sum(m['examples'] for m in taken):,}"
         yield "tokens seen", f"{sum(m['tokens'] for m in taken):,}"
         yield "of these supervised", f"{sum(m['supervised_tokens'] for m in taken):,}"
+        yield "FLOPs, recomputation left out", f"{sum(m.get('flops', nan) for m in taken):.3g}"
         yield "loss of the first step", f"{taken[0]['loss']:.4f}"
         yield "loss of the last step", f"{taken[-1]['loss']:.4f}"
     yield "seed", settings["run"].get("seed", 0)

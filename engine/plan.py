@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from torch import nn
 from transformers import PretrainedConfig
 
-from engine.metrics import model_flops
+from engine.flops import arithmetic_of, pairs_in
 from engine.model import Student, build_student
 from engine.parallel import mesh_shape
 from engine.plan_memory import Peak
@@ -217,11 +216,11 @@ def duration_of(
     utilisation: float,
 ) -> Duration:
     """The mean step's FLOPs, and how long they take."""
-    shape, lengths = student.causal_lm.config, workload.lengths()
-    needed = model_flops(student.blocks, shape, lengths, workload.num_supervised())
-    # A forward pass is a third of the arithmetic. What of it is repeated was counted in the rehearsal.
-    attention = model_flops(nn.ModuleList(), shape, lengths, 0) / 3
-    products = model_flops(student.blocks, shape, lengths, 0) / 3 - attention
+    arithmetic, lengths = arithmetic_of(student.causal_lm), workload.lengths()
+    needed = arithmetic.training(lengths, workload.num_supervised())
+    # What of the forward pass is repeated was counted in the rehearsal.
+    attention = arithmetic.forward(0, pairs_in(lengths), 0)
+    products = arithmetic.forward(sum(lengths), 0, 0)
     again = products * rehearsal.repeated_products + attention * rehearsal.repeated_attention
     needed, again = needed / len(workload.steps), again / len(workload.steps)
     seconds = None

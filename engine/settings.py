@@ -18,7 +18,16 @@ Schedule = Literal["cosine", "linear", "constant"]
 Precision = Literal["fp32", "bf16"]
 ActivationCheckpointing = Literal["none", "selective", "full"]
 
-OTHER_SECTIONS = ("inference", "teacher", "data", "generate", "evaluate", "pipeline")
+OTHER_SECTIONS = (
+    "inference",
+    "teacher",
+    "data",
+    "generate",
+    "evaluate",
+    "diagnose",
+    "judge",
+    "pipeline",
+)
 """Sections of a whole-pipeline file that the engine leaves to the rooms they belong to."""
 
 

@@ -36,6 +36,7 @@ from engine.command import NotFinite, exit_code_of, leave
 from engine.config import read_config
 from engine.examples import Example, load_examples
 from engine.export import export
+from engine.flops import arithmetic_of
 from engine.interruption import Interrupted, Interruption
 from engine.metrics import MetricsLog, measure_step
 from engine.model import Student, fetch_folder, load_tokenizer, shard_student
@@ -135,6 +136,7 @@ def run_steps(job: Job, first_step: int, interruption: Interruption) -> None:
     lengths = [len(example) for example in job.examples]
     total = num_steps(len(lengths), config.batch_size, config.epochs, config.max_steps)
     fixed = fixed_shape(config, world.device.type)
+    arithmetic, mode = arithmetic_of(job.model.causal_lm), config.activation_checkpointing
     metrics = job.folder / "metrics.jsonl"
     with MetricsLog(metrics, first_step, total, world.is_main, config.objective) as log:
         for step in range(first_step, total):
@@ -154,7 +156,7 @@ def run_steps(job: Job, first_step: int, interruption: Interruption) -> None:
             seconds = time.perf_counter() - started
             efficiency = plan.efficiency(lengths, fixed)
             figures = (done.loss, rate, done.grad_norm, efficiency, seconds)
-            log.write(measure_step(step + 1, *figures, of_step, job.model, world))
+            log.write(measure_step(step + 1, *figures, of_step, arithmetic, mode, world))
             if done.leaves or (step + 1) % config.save_every == 0 or step + 1 == total:
                 job.saver.save(job.folder / "checkpoints", step + 1)
             if done.leaves and step + 1 < total:

@@ -1,6 +1,7 @@
 """Benchmarks: named lists of problems, built in, of the table below, or read from a local JSONL file.
 
     `arithmetic`          the built-in world's test problems: answers are compared
+    `arithmetic-new`, `-unseen`, `-hard`, `-deep`, `-deep-2`   those of other families and lengths (datagen.worlds)
     `arithmetic-format`   instructions that a program can check: does the model still do as told?
     `gsm8k`               a line of TABLE, from `[evaluate] benchmark_dir`/gsm8k.jsonl or the hub
     `gsm8k=PATH.jsonl`    the same fields, wording and policy on rows from that file
@@ -22,11 +23,12 @@ from pathlib import Path
 from datagen.arithmetic import problems as arithmetic_problems
 from datagen.instructions import instructions
 from datagen.wordings import load_template
+from datagen.worlds import BENCHMARKS
 from evals.benchmark_problem import Benchmark, Problem, Source
 from evals.benchmark_rows import Rows, read_problems, rows_of_file, rows_of_hub
 from evals.policy import Policy
 
-BUILT_IN = ("arithmetic", "arithmetic-format")
+BUILT_IN = (*BENCHMARKS, "arithmetic-format")
 BUILT_IN_SIZE = 300
 """Problems of a built-in benchmark without a limit."""
 
@@ -254,12 +256,12 @@ def unknown_benchmark(name: str) -> str:
 
 
 def built_in(name: str, count: int, seed: int, wording: str) -> Benchmark:
-    """The built-in world's held-out side. Instructions bring their own wording."""
+    """The held-out side of a built-in world. Instructions bring their own wording."""
     if name == "arithmetic-format":
         tasks = instructions("test", count, seed)
         return Benchmark(name, tuple(Problem(t.id, t.prompt, None, t.check) for t in tasks), "")
     template = load_template(wording)
-    records = [problem.record() for problem in arithmetic_problems("test", count, seed)]
+    records = [problem.record() for problem in arithmetic_problems("test", count, seed, name)]
     problems = tuple(
         Problem(r.id, template.render(problem=r.prompt), r.final_answer or r.answer)
         for r in records

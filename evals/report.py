@@ -24,6 +24,7 @@ from markupsafe import Markup
 from datagen.records import write_whole
 from evals import plots
 from evals.report_cells import difference_cell, number, share_cell
+from evals.report_compute import COMPUTE_NOTE, compute_header, compute_rows
 from evals.report_results import collect_results
 from evals.report_samples import Browser, problem_browser, record_browser
 from evals.report_tables import (
@@ -102,6 +103,8 @@ def render_page(run: Path, results: Mapping[str, Any]) -> str:
         generation_facts=list(generation_facts(results["generation"]))
         if results["generation"]
         else [],
+        compute_table=page_table(compute_header(), compute_rows(results)),
+        compute_note=COMPUTE_NOTE,
         browsers=browsers(run, results),
     )
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.report_comparisons import comparisons
+from evals.report_compute import compute_results
 from evals.report_generation import generation_results
 from evals.report_groups import group_averages
 from evals.report_marks import BASE, Json, read_marks
@@ -47,6 +48,7 @@ def collect_results(run: Path) -> Json:
         "groups": group_averages(methods, compared),
         "comparisons": compared,
         "generation": generation_results(run),
+        "compute": compute_results(run),
         "missing": missing_parts(methods, expected),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from evals.report_cells import number, percent, plain, table
+from evals.report_compute import COMPUTE_NOTE, compute_header, compute_rows
 from evals.report_tables import (
     Results,
     beside_header,
@@ -96,6 +97,7 @@ def markdown(results: Results) -> str:
         ),
         *section("Beside accuracy", beside_header(results), beside_rows(results), remarks),
         *generation_section(results),
+        *section("Compute", compute_header(), compute_rows(results), [COMPUTE_NOTE]),
     ]
     return "\n\n".join(sections) + "\n"
 

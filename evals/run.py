@@ -23,6 +23,7 @@ from datagen.records import json_line, write_whole
 from engine.config import differences, flatten
 from evals.benchmark_problem import Benchmark
 from evals.benchmarks import load_benchmarks
+from evals.compute import rows_account
 from evals.grading import GRADER_VERSION
 from evals.judging import Judge
 from evals.lm_eval_bridge import HARNESS, check_harness, run_harness
@@ -57,8 +58,12 @@ def evaluate(
     folder: Path,
     seed: int = 0,
     say: Say = print,
+    devices: int = 1,
 ) -> dict[str, Any]:
-    """Evaluates one model into `folder/model_name` and returns what scores.json holds."""
+    """Evaluates one model into `folder/model_name` and returns what scores.json holds.
+
+    `devices`: how many hold one copy of the model, for the account.
+    """
     benchmarks = load_asked(config, seed)
     target = folder / model_name
     settings = fingerprint(generator, config, benchmarks, seed)
@@ -76,7 +81,8 @@ def evaluate(
             for line in describe_protection():
                 say(f"evaluate {model_name}/{benchmark.name}: sandbox: {line}")
         rows = answer(benchmark, generator, config, seed, target, say)
-        scores["benchmarks"][benchmark.name] = score_rows(rows) | about(benchmark)
+        account = rows_account(rows, generator.identity, devices)
+        scores["benchmarks"][benchmark.name] = score_rows(rows) | about(benchmark) | account
     for name in (name for name in config.benchmarks if name in HARNESS):
         rows, figures = run_harness(name, generator.identity, config, seed, target, say)
         scores["benchmarks"][name] = score_rows(rows) | figures

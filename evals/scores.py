@@ -19,7 +19,7 @@ from evals.scores_samples import sample_figures
 from evals.statistics_shares import mean_interval
 
 Row = Mapping[str, Any]
-SCORES_VERSION = "2"
+SCORES_VERSION = "3"
 """Counts up when figures are added or defined anew, so that finished evaluations are scored again."""
 NO_ANSWER = ("no answer found", "truncated")
 MOST_NAMED = 20

@@ -74,12 +74,17 @@ SETTINGS = {
     "full": PhaseSettings(
         batch_size=12, learning_rate=1.5e-3, warmup_ratio=0.05, schedule="cosine"
     ),
+    "wider": PhaseSettings(
+        batch_size=12, learning_rate=1.5e-3, warmup_ratio=0.05, schedule="cosine"
+    ),
     "dialogues": PhaseSettings(
         batch_size=12, learning_rate=1e-3, warmup_ratio=0.05, schedule="cosine"
     ),
 }
-PLAIN_UNTIL = "full"
-"""The last phase of the plain student, and the last that the tokenizer is learnt from."""
+TOKENIZER_UNTIL = "full"
+"""The last phase that the tokenizer is learnt from: later words are spelt in its pieces."""
+PLAIN_UNTIL = "wider"
+"""The last phase of the plain student."""
 
 
 def build_base_student(out: Path, steps_scale: float = 1.0, seed: int = 0) -> Path:
@@ -95,7 +100,7 @@ def build_base_student(out: Path, steps_scale: float = 1.0, seed: int = 0) -> Pa
     work.mkdir(parents=True, exist_ok=True)
     texts = {phase.name: list(phase.texts(seed, steps_scale)) for phase in PHASES}
     names = [phase.name for phase in PHASES]
-    first = names[: names.index(PLAIN_UNTIL) + 1]
+    first = names[: names.index(TOKENIZER_UNTIL) + 1]
     student = _newborn(work / "newborn", [t for name in first for t in texts[name]], seed)
     for phase in PHASES:
         data = _write_texts(work / f"{phase.name}.jsonl", texts[phase.name])

@@ -16,7 +16,8 @@ import torch
 
 from engine.balance import plan_step
 from engine.examples import Example
-from engine.metrics import model_flops, peak_flops, peak_memory
+from engine.flops import arithmetic_of
+from engine.metrics import peak_flops, peak_memory
 from engine.model import Student, shard_student
 from engine.optim import make_optimizer
 from engine.packing import examples_of_step, fixed_shape, make_packs
@@ -119,10 +120,10 @@ def random_student(model: str, config: TrainConfig, world: World) -> Student:
 
 
 def flops_of(student: Student, examples: Sequence[Example]) -> float:
-    """What one step needs, see engine/metrics.py."""
+    """What one step needs, see engine/flops.py."""
     lengths = [len(example) for example in examples]
     num_supervised = sum(example.num_supervised for example in examples)
-    return model_flops(student.blocks, student.causal_lm.config, lengths, num_supervised)
+    return arithmetic_of(student.causal_lm).training(lengths, num_supervised)
 
 
 def table(runs: dict[str, list[Figures]], options: Namespace) -> str:

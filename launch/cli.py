@@ -22,7 +22,9 @@ from engine.interruption import EXIT_INTERRUPTED as EXIT_TOLD_TO_STOP
 from engine.interruption import Interrupted
 from launch.bench_options import add_benches
 from launch.verb import add
+from launch.verbs_diagnose import add_diagnose_verb
 from launch.verbs_grade import add_grade_verb
+from launch.verbs_reproduce import add_reproduce_verb
 from launch.verbs_run import add_run_verbs
 from launch.verbs_training import add_training_verbs
 
@@ -37,7 +39,11 @@ examples:
   cgd generate CONFIG --dry-run                       tokens, hours and money before anything is paid for
   cgd inspect runs/mine/data/refinements.jsonl        records, answer, critique and refinement side by side
   cgd inspect CONFIG --world-size 8 --losses          what is trained on: mask, plan of a step, losses
+  cgd diagnose CONFIG --only entropy,gradients        what critiques do to the student, or --model cgd
   cgd report runs/quickstart
+  cgd reproduce table1                                a table of the paper, in the built-in world, on a CPU
+  cgd reproduce --list                                all tables and figures: what each needs, what was measured
+  cgd reproduce all --scale paper --dry-run           the jobs and commands at the paper's size, nothing run
   cgd grade outputs.jsonl --out graded.jsonl          rows with `pred` and `gold`
   cgd export CONFIG --step 300                        that checkpoint as a model folder
   cgd export CONFIG --records my-data                 the records as a data set for other tools
@@ -92,7 +98,9 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_run_verbs(verbs)
     add_training_verbs(verbs)
+    add_diagnose_verb(verbs)
     add_grade_verb(verbs)
+    add_reproduce_verb(verbs)
     add_benches(add(verbs, "bench", bench, "speed and memory beside peers, in one run"), bench)
     return top
 

@@ -2,9 +2,9 @@
 
     TOML file + `--set` overrides → Config: checked, defaults filled in, names resolved
 
-Resolved means that the file written to the run folder says what was used: the run folder's path, the
-packaged student in place of `builtin:student`, the objectives that are trained. Relative paths are
-relative to the directory the command is started in, as on any command line.
+Resolved means that the file written to the run folder says what was used: the run folder's path, a packaged
+student's folder in place of `builtin:NAME`, the objectives that are trained. Relative paths are relative to the
+directory the command is started in, as on any command line.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from datagen.stages import GenerateConfig
 from engine.config import ConfigError, read_config
 from engine.objectives import OBJECTIVES
 from engine.settings import RunConfig, StudentConfig, TrainConfig, named, require_model
+from evals.diagnostics.settings import DiagnoseConfig, JudgeConfig
 from evals.run import EvaluateConfig
 
 PACKAGE = Path(__file__).resolve().parent
 CONFIGS = PACKAGE / "configs"
-BUILTIN_STUDENT = "builtin:student"
+BUILTIN = "builtin:"
+BUILTIN_STUDENTS = ("student", "student-plain")
+"""Both come with the package: one that has met criticism before, and the same one before it had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +66,8 @@ class Config:
     generate: GenerateConfig = field(default_factory=GenerateConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    diagnose: DiagnoseConfig = field(default_factory=DiagnoseConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
 
 
@@ -75,6 +80,8 @@ SECTIONS: dict[str, type] = {
     "generate": GenerateConfig,
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
+    "diagnose": DiagnoseConfig,
+    "judge": JudgeConfig,
     "pipeline": PipelineConfig,
 }
 
@@ -93,8 +100,8 @@ def load_config(path: Path, overrides: Sequence[str] = (), needs_student: bool =
 def resolve(config: Config) -> Config:
     """The configuration with its defaults that depend on one another written out."""
     student = config.student
-    if student.model == BUILTIN_STUDENT:
-        student = replace(student, model=str(PACKAGE / "student"))
+    if student.model.startswith(BUILTIN):
+        student = replace(student, model=str(builtin_student(student.model)))
     if config.inference.backend == "scripted":
         raise ConfigError(["inference.backend: the student is a model; only a teacher is scripted"])
     objectives = config.pipeline.objectives or (config.train.objective,)
@@ -105,6 +112,14 @@ def resolve(config: Config) -> Config:
         student=student,
         pipeline=replace(config.pipeline, objectives=objectives),
     )
+
+
+def builtin_student(name: str) -> Path:
+    """The folder of a packaged student, by its name in a configuration."""
+    if name.removeprefix(BUILTIN) not in BUILTIN_STUDENTS:
+        known = ", ".join(f"{BUILTIN}{student}" for student in BUILTIN_STUDENTS)
+        raise ConfigError([f"student.model: {name!r} is none of {known}"])
+    return PACKAGE / name.removeprefix(BUILTIN)
 
 
 def builtin_config(name: str) -> Path:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 
-from datagen.accounts import Price
+from datagen.accounts import Price, TextFlops
 from datagen.backends import BackendConfig, TeacherConfig, make_generator
 from datagen.finished import SUMMARY
 from datagen.flow import DEFAULT_STAGES, run_flow
@@ -22,6 +22,7 @@ from datagen.prompt_files import write_prompts
 from datagen.records import json_line, read_records, write_whole
 from datagen.workers import Worker, alone
 from engine.objectives import OBJECTIVES
+from evals.compute import text_flops
 from launch.config import Config
 from launch.decontaminate import evaluation_sets
 from launch.judging import AnswerJudge
@@ -43,10 +44,7 @@ def make_records(config: Config, data: Path, worker: Worker, retry_failed: bool)
     if not config.generate.mixture.chooses:
         (data / MIXTURE).unlink(missing_ok=True)  # of other settings; training would take it
     student, teacher = make_generators(config)
-    writers: Mapping[str, BackendConfig] = {
-        name: config.inference if STAGES[name].writer == "student" else config.teacher
-        for name in stages_of(config)
-    }
+    writers = writers_of(config)
     run_flow(
         data / PROMPTS,
         data,
@@ -59,6 +57,7 @@ def make_records(config: Config, data: Path, worker: Worker, retry_failed: bool)
         (worker.number, worker.count),
         prices={name: price_of(backend) for name, backend in writers.items()},
         devices={name: backend.tensor_parallel for name, backend in writers.items()},
+        flops=flops_of(writers),
         retry_failed=retry_failed,
     )
 
@@ -106,6 +105,24 @@ def student_as_generator(config: Config, batch_size: int) -> TeacherConfig:
         chat_template=config.student.chat_template,
         batch_size=batch_size,
     )
+
+
+def writers_of(config: Config) -> dict[str, TeacherConfig]:
+    """Who writes the texts of each stage."""
+    student = student_as_generator(config, config.generate.batch_size)
+    return {
+        name: student if STAGES[name].writer == "student" else config.teacher
+        for name in stages_of(config)
+    }
+
+
+def flops_of(writers: Mapping[str, TeacherConfig]) -> dict[str, TextFlops]:
+    """By stage: what a text takes, where its model runs here."""
+    made = {
+        name: text_flops(model.runs_on, model.model, model.revision)
+        for name, model in writers.items()
+    }
+    return {name: of_text for name, of_text in made.items() if of_text is not None}
 
 
 def price_of(backend: BackendConfig) -> Price:

@@ -218,9 +218,9 @@ def evaluation_step(
                 f"`cgd evaluate --model {BASE}` for the student alone"
             )
         was_finished, generator = marker.exists(), models.get(asked)
-        scores = evaluate(
-            model, generator, config.evaluate, marker.parents[1], config.run.seed, say_line
-        )
+        where, seed = marker.parents[1], config.run.seed
+        devices = asked.tensor_parallel
+        scores = evaluate(model, generator, config.evaluate, where, seed, say_line, devices)
         if not was_finished:
             for name, score in scores["benchmarks"].items():
                 say_line(f"evaluate {model}/{name}: {in_short(score)}")

@@ -54,14 +54,17 @@ HARMLESS = {*attempt.HARMLESS} - {"student.model", "train.data"} | {
     "evaluate.batch_size",
     "evaluate.benchmark_dir",
     "evaluate.grading_workers",
+    "diagnose",
+    "judge",
 }
 """Keys that decide how fast, where or how far something is computed, not what comes out. Training looks
-into the student and the data; here their paths are all that is compared."""
+into the student and the data; here their paths are all that is compared. Diagnostics know themselves what
+they depend on, and are done again."""
 REWORKED = ("data", "generate", "teacher", "inference", "pipeline")
 """Sections whose changes the data stages can take in: they know of every text what it depends on."""
 
 LIBRARIES = ("torch", "transformers", "safetensors", "datasets", "numpy", "jinja2")
-RUN_ENTRIES = {"config.toml", "environment.json", "data", "train", "evals", "rounds"}
+RUN_ENTRIES = {"config.toml", "environment.json", "data", "train", "evals", "diagnostics", "rounds"}
 RUN_ENTRIES |= {"results.json", "report.md", "report.html"}
 
 

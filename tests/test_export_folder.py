@@ -26,6 +26,7 @@ from huggingface_hub import metadata_load
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from datagen.model_folder import fingerprint
 from engine import export as export_module
 from engine import weight_files
 from engine.export import main
@@ -283,6 +284,32 @@ def test_the_command_exports_without_the_data_and_with_the_run_moved(
     target = tmp_path / "moved" / "train" / "cgd" / "export-step-1"
     assert f"cgd: step 1 exported to {target}" in capsys.readouterr().out
     assert (target / "model.safetensors").is_file()
+
+
+def test_an_epoch_of_a_finished_training_is_exported_and_evaluated_as_a_student(
+    tmp_path: Path, tiny_student: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With many checkpoints kept: accuracy per epoch, by commands alone, and the training stays finished."""
+    trained = train_tiny(tmp_path, tiny_student, make_records(12), save_every=2, epochs=3)
+    before = contents(trained.folder / "export")
+    config = config_file(tmp_path, trained)
+    epochs = [tmp_path / f"epoch-{epoch}" for epoch in (1, 2)]
+    for epoch, target in enumerate(epochs, start=1):
+        arguments = ["--step", str(2 * epoch), "--out", str(target)]
+        assert cli.main(["export", str(config), *arguments]) == 0
+        asked = ["--set", f"run.dir={tmp_path / 'asked' / target.name}"]
+        asked += ["--set", "evaluate.limit=2", "--set", "evaluate.max_tokens=4"]
+        asked += ["--set", f"student.model={target}"]
+        assert cli.main(["evaluate", str(config), "--model", "base", *asked]) == 0
+        scores = tmp_path / "asked" / target.name / "evals" / "base" / "scores.json"
+        made_by = json.loads(scores.read_text())["fingerprint"]["generator"]["fingerprint"]
+        assert made_by == fingerprint(target)
+    weights = [contents(f)["model.safetensors"] for f in (*epochs, trained.folder / "export")]
+    assert len(set(weights)) == 3
+    capsys.readouterr()
+    assert cli.main(["train", str(config)]) == 0
+    assert "training is finished, nothing left to do" in capsys.readouterr().out
+    assert contents(trained.folder / "export") == before
 
 
 # ---- the card ---------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import pytest
 from datagen import journal
 from engine.config import to_toml
 from launch import pipeline, runs
-from launch.config import BUILTIN_STUDENT, CONFIGS, Config, load_config
+from launch.config import CONFIGS, Config, load_config
 from launch.data_step import stages_of
 from launch.pipeline import OneGenerator, run_pipeline, time_left
 
@@ -288,7 +288,7 @@ def test_the_time_left_is_told_once_every_kind_of_stage_has_been_timed(tmp_path:
 def test_the_packaged_configurations_are_sound(name: str) -> None:
     config = load_config(CONFIGS / f"{name}.toml")
     assert config.run.dir == f"runs/{name}"
-    assert config.student.model != BUILTIN_STUDENT
+    assert not config.student.model.startswith("builtin:")
     assert Config(**runs.as_tables(config)) == config
 
 

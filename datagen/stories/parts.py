@@ -3,7 +3,7 @@
 A story is an opening, some events and a question (`datagen.word_problems` joins them). Each of
 them is a `Part`: wordings for the prompt, the numbers it draws, and the steps it adds to the
 solution. A step is written `left operation right` over the part's numbers, `now` (the amount so
-far) and `r1` (the result of this part's first step); its result becomes `now`.
+far), `r1` and `r2` (the results of this part's first steps); the last result becomes `now`.
 
 Wordings are kept apart by split: no sentence pattern of `test` occurs in `train`. A step has terse
 sentences for the gold solution, fuller ones for the teacher, and a hint that says why without
@@ -62,3 +62,5 @@ TIMES = _words(twice=2, three_times=3, four_times=4)
 DOZEN = _words(dozen=12)
 WEEKS = _words(weeks=7)
 HALF = _words(half=2)
+TWO = _words(two=2)
+FOUR = _words(four=4)
