@@ -24,9 +24,10 @@ from datagen.stories.families import FAMILIES, PEOPLE, THINGS, Family
 from datagen.tutor import critique, refine, teach
 from datagen.word_problems import Problem, draw_problem
 from datagen.wordings import load_template
-from datagen.worlds import DEEP, HARD, NEW
+from datagen.worlds import DEEP, HARD, NEW, OTHER
 
 SALT = "curriculum"
+LATER_FAMILIES = (*OTHER[:1], *NEW[:3], *OTHER[1:], *NEW[3:])
 MANY_TRIES = 20
 """How often the numbers of a sentence are drawn where stories are long or their numbers seldom work out."""
 NUM_PROBLEMS = 10**9
@@ -164,13 +165,13 @@ def short_problem(rng: Random) -> Text:
 
 def short_new_problem(rng: Random) -> Text:
     """A story of one of the new families, as short as they come."""
-    problem = some_problem(rng, range(1, 4), NEW, MANY_TRIES)
+    problem = some_problem(rng, range(1, 4), LATER_FAMILIES, MANY_TRIES)
     return Text(problem.prompt, solution(problem, rng))
 
 
 def new_problem(rng: Random) -> Text:
     """A story of one of the new families."""
-    return _asked(some_problem(rng, range(2, 6), NEW, MANY_TRIES), rng)
+    return _asked(some_problem(rng, range(2, 6), LATER_FAMILIES, MANY_TRIES), rng)
 
 
 def long_problem(rng: Random) -> Text:
@@ -252,7 +253,7 @@ def next_problem(rng: Random) -> Text:
 
 def _criticised(rng: Random) -> tuple[Problem, str, str, str]:
     """Problem, attempt, critique, refinement."""
-    families, tries = rng.choice(((FAMILIES, 1), (FAMILIES, 1), (NEW, MANY_TRIES)))
+    families, tries = rng.choice(((FAMILIES, 1), (FAMILIES, 1), (LATER_FAMILIES, MANY_TRIES)))
     problem = some_problem(rng, range(2, 6), families, tries)
     tried = attempt(problem, rng, wrong=rng.random() < SHARE_OF_WRONG_ATTEMPTS)
     said, better = (tell(problem, tried, rng.randrange(1000)) for tell in (critique, refine))

@@ -3,7 +3,8 @@
     arithmetic          the known families, two to five steps
     arithmetic-wide     known and new families in turn: a prompt set that teaches more kinds of stories
     arithmetic-narrow   a few of the known families: a prompt set that teaches fewer
-    arithmetic-new      the new families, which no base student has met, but `arithmetic-wide` holds
+    arithmetic-new      the new families of `arithmetic-wide`, which a base student knows less well
+    arithmetic-other    further new families, which a base student knows, too, but no prompt set holds
     arithmetic-unseen   families without training sentences: in no training text of anybody
     arithmetic-hard     the known families, five and six steps
     arithmetic-deep     known kinds of events in long rows: seven to nine steps
@@ -75,7 +76,8 @@ def _in_turn(first: Sequence[Family], second: Sequence[Family]) -> tuple[Family,
     return tuple(family for pair in islice(pairs, lcm(len(first), len(second))) for family in pair)
 
 
-NEW = (TURNED_ROUND, AGES, EXCHANGES, TRIPS, AVERAGES, FENCES)
+NEW = (AGES, EXCHANGES, TRIPS, FENCES)
+OTHER = (TURNED_ROUND, AVERAGES)
 NARROW = FAMILIES[:3]
 HARD = tuple(replace(family, max_events=5) for family in FAMILIES)
 
@@ -104,6 +106,7 @@ WORLDS: dict[str, World] = {
         World("arithmetic-wide", _in_turn(FAMILIES, NEW)),
         World("arithmetic-narrow", NARROW),
         World("arithmetic-new", NEW),
+        World("arithmetic-other", OTHER),
         World("arithmetic-unseen", UNSEEN, splits=("test",)),
         World("arithmetic-hard", HARD, range(5, 7)),
         World("arithmetic-deep", DEEP, range(7, 10)),

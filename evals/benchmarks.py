@@ -1,7 +1,7 @@
 """Benchmarks: named lists of problems, built in, of the table below, or read from a local JSONL file.
 
     `arithmetic`          the built-in world's test problems: answers are compared
-    `arithmetic-new`, `-unseen`, `-hard`, `-deep`, `-deep-2`   those of other families and lengths (datagen.worlds)
+    `arithmetic-new`, `-other`, `-unseen`, `-hard`, `-deep`, `-deep-2`   other families and lengths (datagen.worlds)
     `arithmetic-format`   instructions that a program can check: does the model still do as told?
     `gsm8k`               a line of TABLE, from `[evaluate] benchmark_dir`/gsm8k.jsonl or the hub
     `gsm8k=PATH.jsonl`    the same fields, wording and policy on rows from that file

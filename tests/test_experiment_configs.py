@@ -237,3 +237,10 @@ def test_experiments_share_trainings(scale: str) -> None:
         (cell,) = (c for c in made.cells if c.variant.name == plain)
         paths.add(cell.training)
     assert len(paths) == 1
+
+
+def test_records_of_different_teachers_are_diagnosed_apart() -> None:
+    for name in ("table20", "table21", "table22", "overlap"):
+        cells = grid(name, "mini").cells
+        assert len({cell.data for cell in cells}) == len(cells)
+        assert len({cell.diagnostics for cell in cells}) == len(cells)

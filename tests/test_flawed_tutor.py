@@ -158,6 +158,13 @@ def test_what_is_misread_hangs_on_the_text_and_the_words_on_the_seed() -> None:
     assert misread(problem, "\ud800") is not None
 
 
+def test_nobody_is_led_to_the_number_he_has_already_or_to_the_right_one() -> None:
+    for problem, _ in TEXTS[:12]:
+        for number in range(1, 101):
+            led_to = what_it_leads_to(problem, f"The answer is {number}.")
+            assert led_to not in (None, number, problem.final)
+
+
 def test_the_vague_teacher_says_truly_whether_and_nothing_else() -> None:
     said: dict[str, set[str]] = {"right": set(), "wrong": set()}
     for seed, (problem, text) in enumerate(TEXTS):

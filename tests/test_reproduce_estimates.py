@@ -179,7 +179,8 @@ def test_verdicts_say_what_is_shown_and_what_is_not() -> None:
     assert verdict(difference(0.1, 0.03), 0.09, 3, 1).startswith("not resolved among 3 (p = 0.030")
     said = verdict(difference(0.1, 0.3), 0.6, 3, 1)
     assert said == "not resolved at this n (p = 0.300; n ≈ 900 problems and 7 seeds would)"
-    assert "too small a difference" in verdict(difference(0.0, 0.9, None, None), 1.0, 3, 1)
+    assert "no difference was seen" in verdict(difference(0.0, 1.0, None, None), 1.0, 3, 1)
+    assert "too small a difference" in verdict(difference(1e-7, 0.9, None, None), 1.0, 3, 1)
     assert verdict(difference(0.1, 0.01), 0.02, 3, 0) == "opposite, resolved"
     assert verdict(difference(0.1, 0.4), 0.8, 3, 0) == "not contradicted at this n"
 

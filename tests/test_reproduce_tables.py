@@ -17,6 +17,7 @@ from launch.experiments.experiment_files import experiment_names, load_experimen
 from launch.experiments.overview import write_overview
 from launch.experiments.paper_numbers import find, lookup, number_for, paths, read_paper
 from launch.experiments.results import collect_results
+from launch.experiments.rows import direction
 from launch.experiments.scale import FOLDER, read_scale
 from launch.experiments.tables import markdown, number, signed, write_tables
 
@@ -123,6 +124,7 @@ def test_claims_are_corrected_for_each_other(tmp_path: Path) -> None:
     assert len(tested) == 4
     assert [one["p_holm"] for one in tested] == holm([one["p"] for one in tested])
     assert found[0]["verdict"] == "resolved"
+    assert 20 < found[0]["difference"]["value"] < 60, "in points"
     assert found[2]["verdict"] == "opposite, resolved"
     assert found[3]["verdict"].startswith("not resolved at this n (p = 1.000")
     assert found[4]["verdict"] == "not run"
@@ -139,6 +141,13 @@ def test_a_resolved_difference_says_whether_the_paper_has_it_too(tmp_path: Path)
     assert by_variant(results_of(turned, tmp_path))["base"]["difference"]["verdict"].startswith(
         "lower"
     )
+
+
+def test_directions_are_those_of_the_difference_and_compared_with_the_papers() -> None:
+    assert direction("resolved", 2.0, 1.0) == "higher, as in the paper"
+    assert direction("resolved", 2.0, -1.0) == "higher, unlike the paper"
+    assert direction("resolved", -2.0, None) == "lower"
+    assert direction("not resolved at this n", 2.0, 1.0) == "not resolved at this n"
 
 
 def test_labels_cannot_break_the_table_or_the_page(tmp_path: Path) -> None:

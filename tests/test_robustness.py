@@ -15,7 +15,7 @@ from engine.objectives import LAYOUTS, conversation
 from evals.diagnostics import robustness
 from evals.diagnostics.diagnosis import Diagnosis
 from evals.diagnostics.misleading import Misleading, read_misleading
-from evals.diagnostics.robustness import DIAGNOSTIC, OBJECTIVE_OF, shown
+from evals.diagnostics.robustness import DIAGNOSTIC, shown
 from evals.diagnostics.robustness_figures import CONDITIONS
 from evals.diagnostics.run import diagnose
 
@@ -172,8 +172,9 @@ def test_killed_and_resumed_equals_undisturbed(
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_a_condition_is_shown_as_training_shows_it(layout: str, condition: str) -> None:
-    record, objective = records()[4], OBJECTIVE_OF.get(condition, "cgd")
-    trained_on = {**record.to_json(), "teacher_answer": "It is 24."}
+    record = records()[4]
+    objective = {"none": "cgd_no_critique", "prompt": "sft"}.get(condition, "cgd")
+    trained_on = {**record.to_json(), "answer": "It is 24."}
     critique = record.critique if objective == "cgd" else None
     assert (
         shown(record, condition, critique, layout)
@@ -188,6 +189,10 @@ def test_a_real_model_answers_every_condition(tmp_path: Path, tiny_student: Path
     assert all(
         row["misleading_answer"] == "99" and row["unrelated_to"] != row["id"] for row in rows
     )
+    false = {
+        row["misleading_critique"] for row in rows
+    }  # and not the line that says where they lead
+    assert false == {f"r{i}: the last step is wrong. The answer is 99." for i in range(NUM_RECORDS)}
     cut = sum(len(row["cut"]) for row in rows)
     assert f"{cut} of {5 * NUM_RECORDS} answers were cut at max_tokens = 8." in result["notes"]
 

@@ -248,6 +248,8 @@ def verdict(difference: Difference, p_holm: float, family: int, claimed: int) ->
 
 def what_would(difference: Difference) -> str:
     """How many problems or seeds would show a difference of this size."""
+    if difference.value == 0:
+        return "no difference was seen"
     needed = []
     if difference.p_problems is not None and difference.p_problems >= SIGNIFICANCE:
         needed.append((difference.problems_needed, "problems"))

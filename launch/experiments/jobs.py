@@ -23,7 +23,6 @@ from datagen.records import write_whole
 from engine.config import flatten, to_toml
 from launch.config import BUILTIN, PACKAGE
 from launch.experiments.epochs import EpochEnd
-from launch.runs import HARMLESS
 
 Kind = Literal["data", "mixture", "train", "export", "evaluate", "diagnose"]
 KINDS: tuple[Kind, ...] = ("data", "mixture", "train", "export", "evaluate", "diagnose")
@@ -43,10 +42,9 @@ SECTIONS_OF: Mapping[Kind, tuple[str, ...]] = {
 }
 """What of a configuration the work of a job reads, and so what stands in its file."""
 NOT_IN_KEYS = {"run.name", "run.dir", "diagnose.names", "diagnose.batch_size", "diagnose.device"}
-KEPT = {"train.save_every", "train.keep_checkpoints"}
-"""Harmless for the weights, but not for who wants an earlier checkpoint."""
-IGNORED = (HARMLESS | NOT_IN_KEYS) - KEPT
-"""Keys, or whole tables."""
+KEPT = {"train.save_every", "train.keep_checkpoints", "diagnose", "judge"}
+"""Harmless for a run folder, but not here: who wants an earlier checkpoint, or diagnostics of other records, needs
+another job."""
 KEY_LENGTH = 12
 STEP = "STEP"
 HEAD = "$HEAD"
@@ -125,9 +123,17 @@ def key_of(kind: Kind, settings: Mapping[str, Any], pool: Path) -> str:
     counted = {
         name: without_place(value, pool)
         for name, value in flatten(settings).items()
-        if not IGNORED & {*accumulate(name.split("."), "{}.{}".format)}
+        if not ignored() & {*accumulate(name.split("."), "{}.{}".format)}
     }
     return digest([kind, counted])
+
+
+@cache
+def ignored() -> frozenset[str]:
+    """Keys, or whole tables, that change no result."""
+    from launch.runs import HARMLESS  # loads torch
+
+    return frozenset((HARMLESS | NOT_IN_KEYS) - KEPT)
 
 
 def digest(value: Any) -> str:

@@ -51,7 +51,8 @@ def lines_of(experiment: Experiment, grids: Mapping[ScaleName, Sequence[Grid]]) 
     """One experiment."""
     others = [alias for alias, own in ALIASES.items() if own == experiment.name]
     also = f", also {', '.join(others)}" if others else ""
-    yield f"{experiment.name}{also}: {experiment.title} ({experiment.paper})"
+    place = f" ({experiment.paper})" if experiment.paper else ""
+    yield f"{experiment.name}{also}: {experiment.title}{place}"
     yield f"    shows     {experiment.shows}"
     if experiment.expects:
         yield f"    claims    {experiment.expects}"
@@ -63,7 +64,7 @@ def lines_of(experiment: Experiment, grids: Mapping[ScaleName, Sequence[Grid]]) 
         needs = needs_of(grid)
         kinds = ", ".join(f"{count} {kind}" for kind, count in needs["kinds"].items())
         yield f"    {scale:9} {needs['jobs']} jobs ({kinds}), {where(needs)}"
-        yield f"              {'; '.join(needs['models'])}"
+        yield from (f"              {line}" for line in needs["models"])
         yield f"              measured: {measured(scale, experiment.name)}"
 
 
@@ -113,7 +114,7 @@ def models_of(grid: Grid) -> Iterator[str]:
             getattr(v, kind) for v in grid.variants if kind == "student" or v.is_trained
         )
         if labels := dict.fromkeys(known[name].label or name for name in names):
-            yield f"{kind}{'s' * (len(labels) > 1)}: {', '.join(labels)}"
+            yield f"{kind}{'s' * (len(labels) > 1)}: {' | '.join(labels)}"
 
 
 def hours_of(jobs: Sequence[Job]) -> float | None:

@@ -98,7 +98,8 @@ def data_note(cells: Mapping[str, Sequence[Cell]]) -> str:
     groups: dict[tuple[tuple[int, Path | None], ...], list[str]] = {}
     chosen = set()
     for name, own in cells.items():
-        groups.setdefault(tuple((cell.seed, cell.data) for cell in own), []).append(name)
+        of_seeds = sorted((cell.seed, cell.data) for cell in own)
+        groups.setdefault(tuple(of_seeds), []).append(name)
         chosen.add((own[0].variant.correct_share, own[0].variant.total))
     if len(groups) == 1 and len(chosen) == 1:
         return "All trained variants of a seed have the same prompts, split and student answers (one data generation)."

@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from datagen.progress_bar import clock
 from datagen.records import write_whole
 from launch.experiments.jobs import Job
-from launch.pipeline import clock
 
 SECONDS = "seconds.json"
 

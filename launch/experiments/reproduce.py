@@ -128,7 +128,7 @@ def opening(grids: Sequence[Grid], jobs: Sequence[Job], left: Sequence[Job]) -> 
 def closing(outcome: Outcome, concluder: Concluder) -> int:
     """Says what failed and what was left out for it."""
     if not outcome.failed:
-        return 0
+        return EXIT_SOME_FAILED if concluder.failed else 0
     concluder.say(f"\n{len(outcome.failed)} of the jobs failed:")
     for job in outcome.failed:
         concluder.say(f"  {job.label}: {job.log}")
@@ -181,6 +181,7 @@ class Concluder:
         open_jobs = {job.id for job in left}
         self._waiting = [(grid, {job.id for job in grid.jobs} & open_jobs) for grid in grids]
         self.results: dict[str, Any] = {}
+        self.failed: list[str] = []
 
     def say(self, text: str) -> None:
         """A line beside the results."""
@@ -192,12 +193,20 @@ class Concluder:
             jobs.discard(job.id)
             if not jobs:
                 self._waiting.remove((grid, jobs))
-                self._write(grid)
+                self._conclude(grid)
 
     def rest(self) -> None:
         """The tables of experiments that had nothing left to do, or could not be finished."""
         while self._waiting:
-            self._write(self._waiting.pop(0)[0])
+            self._conclude(self._waiting.pop(0)[0])
+
+    def _conclude(self, grid: Grid) -> None:
+        """One table; what is wrong with it does not stop the jobs of others."""
+        try:
+            self._write(grid)
+        except (ValueError, OSError) as error:
+            self.failed.append(grid.name)
+            self.say(f"\n{grid.name}: its table could not be written: {error}")
 
     def _write(self, grid: Grid) -> None:
         from launch.experiments.tables import write_tables  # loads what draws and compares
