@@ -80,8 +80,9 @@ def test_every_printed_command_can_be_typed(sample: Experiment, tmp_path: Path, 
 
 
 def test_written_configurations_are_read_by_the_commands_themselves(
-    sample: Experiment, tmp_path: Path, cgd: Run
+    sample: Experiment, tmp_path: Path, cgd: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dry_run, "planned", lambda job, scale: "not planned")
     code, printed = cgd(
         "reproduce",
         "sample",

@@ -214,7 +214,6 @@ def test_a_whole_experiment_from_prompts_to_its_table(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "report: " in done.stdout

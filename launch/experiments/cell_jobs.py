@@ -238,6 +238,9 @@ class Planner:
             tuple(f"diagnostics/{name}.json" for name in names),
             ("cgd", "diagnose", "CONFIG", "--only", ",".join(names)),
             (*model.after, data.id),
+            gpus=max(
+                int(model.flat.get(f"{one}.tensor_parallel", 1)) for one in ("inference", "judge")
+            ),
             parts=names,
         )
         self.made.diagnostics = job.path / "diagnostics"

@@ -90,7 +90,8 @@ def row_of(
     readings = read.get(key)
     if not readings:
         states = {gap.state for gap in gaps.get(key, ())}
-        return row | {"state": NOT_RUN if NOT_RUN in states else next(iter(states), NOT_RUN)}
+        state = NOT_RUN if NOT_RUN in states else next(iter(states), NOT_RUN)
+        return row | {"state": state, "value": None}
     found = estimate(readings, is_share(measure))
     factor = factor_of(measure)
     row |= {
