@@ -102,7 +102,7 @@ class TeacherConfig(BackendConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.backend in ("transformers", "vllm") and not self.model:
-            raise ValueError(f'teacher.model is needed with teacher.backend = "{self.backend}"')
+            raise ValueError(f'a model is needed with backend = "{self.backend}"')
         if self.batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, got {self.batch_size}")
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import functools
 import math
 import tomllib
 import types
@@ -118,7 +119,7 @@ def fill(cls: type, table: Any, path: str, known: Sequence[str], problems: list[
     if not isinstance(table, dict):
         problems.append(f"{path}: expected a section, got {describe(table)}")
         return BAD
-    hints = typing.get_type_hints(cls)
+    hints = type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     problems += [unknown_key(path, key, fields, known) for key in table.keys() - fields.keys()]
     missing = [name for name, field in fields.items() if name not in table and is_required(field)]
@@ -130,6 +131,12 @@ def fill(cls: type, table: Any, path: str, known: Sequence[str], problems: list[
     if missing or any(value is BAD for value in values.values()):
         return BAD
     return construct(cls, values, path, problems)
+
+
+@functools.cache
+def type_hints(cls: type) -> Mapping[str, Any]:
+    """The types of a section's fields; looking them up costs more than all the rest of reading a file."""
+    return typing.get_type_hints(cls)
 
 
 def construct(cls: type, values: dict[str, Any], path: str, problems: list[str]) -> Any:
@@ -235,7 +242,7 @@ def unknown_section(
 def known_keys(sections: Mapping[str, type], prefix: str = "") -> Iterator[str]:
     """Every dotted key the sections have, nested ones included."""
     for name, cls in sections.items():
-        hints = typing.get_type_hints(cls)
+        hints = type_hints(cls)
         for field in dataclasses.fields(cls):
             hint = hints[field.name]
             if dataclasses.is_dataclass(hint):

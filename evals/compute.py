@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datagen.accounts import LOCAL, TextFlops
 from datagen.model_folder import find_model
-from engine.flops import Arithmetic, arithmetic_in
+
+if TYPE_CHECKING:
+    from engine.flops import Arithmetic
 
 
 def text_flops(backend: str, model: str | None, revision: str | None) -> TextFlops | None:
@@ -33,6 +35,8 @@ def text_flops(backend: str, model: str | None, revision: str | None) -> TextFlo
 
 def arithmetic_or_none(model: str, revision: str | None) -> Arithmetic | None:
     """The model's arithmetic; None where its configuration is of a kind that only its back end knows."""
+    from engine.flops import arithmetic_in  # loads torch, for which reading a config does not wait
+
     try:
         return arithmetic_in(find_model(model, revision))
     except (

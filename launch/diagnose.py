@@ -15,6 +15,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from engine.objectives import OBJECTIVES
 from evals.diagnostics.diagnosis import Diagnosis
 from evals.diagnostics.registry import DIAGNOSTICS
 from evals.diagnostics.run import diagnose
-from evals.diagnostics.settings import check_names
+from evals.diagnostics.settings import JudgeConfig, check_names
 from launch.config import Config
 from launch.pipeline import BASE
 from launch.runs import open_run
@@ -90,7 +91,7 @@ def make_task(config: Config, run: Path, model: str, say: Say) -> Diagnosis:
         remedy = "" if source else "; `cgd generate` first, or set diagnose.records"
         raise ValueError(f"diagnose.records: there is no file {records}{remedy}")
     folder, below = find_model(config, run, model)
-    judge = functools.cache(lambda: make_generator(config.judge))
+    judge = functools.cache(lambda: make_generator(judge_here(config.judge)))
     return Diagnosis(
         model=folder,
         chat_template=config.student.chat_template,
@@ -124,6 +125,13 @@ def find_model(config: Config, run: Path, model: str) -> tuple[Path, str]:
         )
     place = hashlib.sha256(str(Path(model).resolve()).encode()).hexdigest()[:8]
     return Path(model), f"{Path(model).resolve().name}-{place}"
+
+
+def judge_here(judge: JudgeConfig) -> JudgeConfig:
+    """The judge, on this process's own GPU where it is a model in this process."""
+    if judge.runs_on != "transformers":
+        return judge
+    return replace(judge, device=device_of(judge.device, os.environ))
 
 
 def device_of(wanted: str | None, environment: Mapping[str, str]) -> str:

@@ -109,6 +109,8 @@ def reproduce(command: Command) -> int:
             reporter = Reporter(len(left), durations, resources.at_once, command.as_json)
             outcome = Scheduler(left, resources, reporter, concluder.done).run()
         concluder.rest()
+        if len(concluder.results) > 1:
+            concluder.all_claims(command.folder / scale.name)
     if not left:
         concluder.say("nothing was left to do")
     if command.as_json:
@@ -199,6 +201,12 @@ class Concluder:
         """The tables of experiments that had nothing left to do, or could not be finished."""
         while self._waiting:
             self._conclude(self._waiting.pop(0)[0])
+
+    def all_claims(self, folder: Path) -> None:
+        """What all experiments of the scale have found so far, claim by claim."""
+        from launch.experiments.overview import write_overview  # loads what compares
+
+        self.say(f"\nall claims: {write_overview(folder)}")
 
     def _conclude(self, grid: Grid) -> None:
         """One table; what is wrong with it does not stop the jobs of others."""
