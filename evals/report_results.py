@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from evals.benchmarks import BUILT_IN
 from evals.report_comparisons import comparisons
 from evals.report_compute import compute_results
 from evals.report_generation import generation_results
@@ -42,7 +43,7 @@ def collect_results(run: Path) -> Json:
             "teacher": config.get("teacher", {}).get("model")
             or config.get("teacher", {}).get("script"),
         },
-        "built_in_world": "arithmetic" in benchmarks,
+        "built_in_world": any(name in BUILT_IN for name in benchmarks),
         "benchmarks": benchmarks,
         "methods": methods,
         "groups": group_averages(methods, compared),
