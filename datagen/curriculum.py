@@ -9,7 +9,8 @@ own (`SALT`), so the problems a run draws later are new to the student. The orde
 model that meets full problems first learns hardly anything (the sums inside the steps stay noise).
 Problems are solved now in the words of the gold solutions, now in the teacher's, so that neither
 way of telling is foreign to the student later. The last phase is to a student of this size what instruction
-tuning is to a large one: it has met criticism, in wordings that are not the method's, before it is trained on it.
+tuning is to a large one. In it the student meets criticism before it is trained on any: the teacher's own, in
+messages whose wording is not the method's, and in dialogues.
 """
 
 from __future__ import annotations

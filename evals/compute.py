@@ -39,10 +39,8 @@ def arithmetic_or_none(model: str, revision: str | None) -> Arithmetic | None:
 
     try:
         return arithmetic_in(find_model(model, revision))
-    except (
-        Exception
-    ):  # whatever an unknown architecture brings about: no figure is worth a run's end
-        return None
+    except Exception:  # whatever an unknown architecture brings about
+        return None  # no figure is worth a run's end
 
 
 def rows_account(

@@ -2,10 +2,14 @@
 
     curriculum texts -> tokenizer -> random Llama -> one engine run for each phase -> OUT-plain, OUT
 
-What the repository keeps was made by this command: `launch/student/` and `launch/student-plain/`, which is the
-same student before the last phase, in which it meets criticism for the first time. They are trained by
-plain supervised fine-tuning with the project's own engine, each phase going on from the export of
-the one before. Killed and started again with the same OUT, it goes on where it stopped.
+Each phase is plain supervised fine-tuning with the project's own engine and goes on from the export of the one before.
+OUT-plain is the student before the last phase, in which it meets criticism for the first time. Killed and started again
+with the same OUT, the command goes on where it stopped.
+
+The repository keeps `launch/student/` and `launch/student-plain/`. They were not made in one go: only the last two
+phases were trained for them, going on from the student kept before, which had learnt the first three in the same way.
+How long stories are drawn has changed a little since. So the command now draws other problems of the same kinds, and
+what it makes is a student of the same schooling with other weights.
 """
 
 from __future__ import annotations
@@ -92,11 +96,13 @@ def build_base_student(out: Path, steps_scale: float = 1.0, seed: int = 0) -> Pa
 
     `steps_scale` makes every phase shorter."""
     plain = out.with_name(out.name + "-plain")
-    if out.exists():
-        raise ValueError(f"{out} exists already; remove it or name another folder")
+    work = out.with_name(out.name + ".work")
+    for made in (out, plain):
+        # a plain student beside a half-done work folder is this build's own
+        if made.exists() and not (made == plain and work.exists()):
+            raise ValueError(f"{made} exists already; remove it or name another folder")
     if steps_scale <= 0:
         raise ValueError(f"--steps-scale must be positive, got {steps_scale}")
-    work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     texts = {phase.name: list(phase.texts(seed, steps_scale)) for phase in PHASES}
     names = [phase.name for phase in PHASES]

@@ -14,14 +14,14 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from datagen.backends import make_generator
+from datagen.accounts import LOCAL
+from datagen.backends import TeacherConfig, make_generator
 from datagen.progress_bar import Say, say_line
 from datagen.records import read_records
 from datagen.workers import worker_from
@@ -30,10 +30,11 @@ from engine.objectives import OBJECTIVES
 from evals.diagnostics.diagnosis import Diagnosis
 from evals.diagnostics.registry import DIAGNOSTICS
 from evals.diagnostics.run import diagnose
-from evals.diagnostics.settings import JudgeConfig, check_names
+from evals.diagnostics.settings import check_names
 from launch.config import Config
 from launch.pipeline import BASE
 from launch.runs import open_run
+from launch.worker_processes import take_own_devices
 
 Found = dict[str, dict[str, Any]]
 """What NAME.json holds, by name."""
@@ -42,17 +43,25 @@ Found = dict[str, dict[str, Any]]
 def run_diagnose(
     config: Config, only: tuple[str, ...], model: str, worker: str | None, as_json: bool
 ) -> Found:
-    """Runs the named diagnostics, or all that can be run, and prints what came out."""
+    """Runs the named diagnostics, or all that can be run, and prints what came out. One that cannot be measured keeps
+    no other from it: the ValueError comes at the end."""
     say = say_aside if as_json else say_line
     mine, named_by = worker_from(worker, os.environ)
     if mine.count > 1:
         say(f"worker {mine.number} of {mine.count}{f', as {named_by} says' if named_by else ''}")
     names = names_to_run(config, only, say)
+    if named_by == "torchrun":
+        take_own_devices(models_here(config, names))
     found: Found = {}
+    failures: list[str] = []
     with open_run(config, workers=mine.count) as folder:
         task = make_task(config, folder, model, say)
         for name in names:
-            result = diagnose(name, DIAGNOSTICS[name], task, config.diagnose.samples, mine)
+            try:
+                result = diagnose(name, DIAGNOSTICS[name], task, config.diagnose.samples, mine)
+            except ValueError as error:
+                failures.append(str(error))
+                result = None
             if result is not None:
                 found[name] = result
                 for line in () if as_json else in_short(result):
@@ -60,6 +69,8 @@ def run_diagnose(
             release_memory()
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
+    if failures:
+        raise ValueError("\n".join(failures))
     return found
 
 
@@ -91,7 +102,7 @@ def make_task(config: Config, run: Path, model: str, say: Say) -> Diagnosis:
         remedy = "" if source else "; `cgd generate` first, or set diagnose.records"
         raise ValueError(f"diagnose.records: there is no file {records}{remedy}")
     folder, below = find_model(config, run, model)
-    judge = functools.cache(lambda: make_generator(judge_here(config.judge)))
+    judge = functools.cache(lambda: make_generator(config.judge))
     return Diagnosis(
         model=folder,
         chat_template=config.student.chat_template,
@@ -101,7 +112,7 @@ def make_task(config: Config, run: Path, model: str, say: Say) -> Diagnosis:
         max_tokens=config.diagnose.max_tokens,
         max_length=config.train.max_length,
         batch_size=config.diagnose.batch_size,
-        device=device_of(config.diagnose.device, os.environ),
+        device=device_of(config.diagnose.device),
         folder=run / "diagnostics" / below,
         judge=judge if config.judge.named else None,
         say=say,
@@ -127,18 +138,32 @@ def find_model(config: Config, run: Path, model: str) -> tuple[Path, str]:
     return Path(model), f"{Path(model).resolve().name}-{place}"
 
 
-def judge_here(judge: JudgeConfig) -> JudgeConfig:
-    """The judge, on this process's own GPU where it is a model in this process."""
-    if judge.runs_on != "transformers":
-        return judge
-    return replace(judge, device=device_of(judge.device, os.environ))
+def models_here(config: Config, names: Sequence[str]) -> list[TeacherConfig]:
+    """The models that these diagnostics run on this machine: the one that is looked at, and the judge."""
+    uses = {one for name in names for one in DIAGNOSTICS[name].uses}
+    looked_at = TeacherConfig(
+        backend="transformers", model=config.student.model, device=config.diagnose.device
+    )
+    models = [looked_at] if "model" in uses else []
+    return models + ([config.judge] if "judge" in uses and config.judge.runs_on in LOCAL else [])
 
 
-def device_of(wanted: str | None, environment: Mapping[str, str]) -> str:
-    """The device, by its full name; each of torchrun's processes has a GPU of its own."""
+def device_of(wanted: str | None) -> str:
+    """The device, by its full name. Raises ValueError where this process has none of that name."""
     if wanted is None:
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    return f"cuda:{environment.get('LOCAL_RANK', '0')}" if wanted == "cuda" else wanted
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise ValueError(f"diagnose.device: {wanted!r} is none of cpu, cuda, cuda:1") from None
+    if device.type != "cuda":
+        return wanted
+    number, gpus = device.index or 0, torch.cuda.device_count()
+    if number >= gpus:
+        raise ValueError(
+            f"diagnose.device: {wanted!r}, and this process sees {gpus} GPUs (each of torchrun's its own alone)"
+        )
+    return f"cuda:{number}"
 
 
 def release_memory() -> None:

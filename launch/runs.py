@@ -28,6 +28,7 @@ from datagen.records import write_whole
 from datagen.workers import locked_for_workers
 from engine import attempt
 from engine.config import ConfigError, differences, flatten, to_toml
+from launch.code_version import code_digest
 from launch.config import Config
 
 HOW_FAST = (
@@ -154,6 +155,7 @@ def environment() -> dict[str, Any]:
         "libraries": {name: version(name) for name in LIBRARIES},
         "project_version": version("critique-guided-distillation"),
         "git_revision": git_revision(),
+        "code": code_digest(),
         "command": sys.argv[1:],
     }
 

@@ -3,7 +3,7 @@
 One process measures everything; several share the records:
 
     cgd diagnose CONFIG --worker K/N                               one of N, wherever the others run
-    torchrun --nproc-per-node N -m launch.cli diagnose CONFIG      a GPU each, K and N from torchrun
+    torchrun --nproc-per-node N -m launch.cli diagnose CONFIG      K and N from torchrun; a GPU each, or a judge's many
 
 The verb imports what it needs when it is called, so that `cgd --help` never waits for torch.
 """

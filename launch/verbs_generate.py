@@ -45,7 +45,7 @@ def generate(options: argparse.Namespace) -> None:
     from datagen.workers import worker_from
     from launch.config import load_config
     from launch.pipeline import run_pipeline
-    from launch.worker_processes import run_workers, take_own_devices
+    from launch.worker_processes import models_here, run_workers, take_own_devices
 
     config = load_config(options.config, options.set, needs_student=False)
     if options.dry_run:
@@ -66,5 +66,5 @@ def generate(options: argparse.Namespace) -> None:
         how = "" if named_by == "--worker" else f", as {named_by} says; --worker 0/1 does all alone"
         print(f"worker {worker.number} of {worker.count}{how}", flush=True)
     if named_by == "torchrun":
-        take_own_devices(config, int(os.environ.get("LOCAL_RANK", "0")))
+        take_own_devices(models_here(config))
     run_pipeline(config, options.overwrite, "data", worker=worker, rework=options.rework)

@@ -71,7 +71,7 @@ def start(config: Config, options: argparse.Namespace, number: int) -> subproces
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        env={**os.environ, **own_devices(config, number, options.workers)},
+        env={**os.environ, **own_devices(models_here(config), number, options.workers)},
     )
 
 
@@ -83,17 +83,17 @@ def pass_on(number: int, process: subprocess.Popen[str]) -> None:
             print(f"worker {number} | {line}", end="", flush=True)
 
 
-def take_own_devices(config: Config, number: int) -> None:
-    """Leaves this process, the so-manieth that torchrun has started here, its own devices; before anything has
-    touched one."""
+def take_own_devices(local: Sequence[TeacherConfig]) -> None:
+    """Leaves this process, which torchrun has started, its own devices for the models that run here; before anything
+    has touched one."""
+    number = int(os.environ.get("LOCAL_RANK", "0"))
     count = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    os.environ.update(own_devices(config, number, count))
+    os.environ.update(own_devices(local, number, count))
 
 
-def own_devices(config: Config, number: int, count: int) -> Mapping[str, str]:
+def own_devices(local: Sequence[TeacherConfig], number: int, count: int) -> Mapping[str, str]:
     """The variable that shows a process, one of `count` here, its GPUs, or vLLM its cores where there are none;
     nothing where no model runs here."""
-    local = models_here(config)
     per_copy = devices_per_worker(local)
     visible = visible_devices() if per_copy else []
     if not visible:

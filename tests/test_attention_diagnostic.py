@@ -305,7 +305,8 @@ def test_a_context_without_room_is_left_out_with_its_reason(folders: dict[str, P
     longer = replace(RECORD, id="long", critique="wrong " * 600)
     task = task_of(folders["llama"], records=(longer, RECORD))
     rows = by_id(DIAGNOSTIC.measure(task, task.records))
-    assert rows["long"][LEFT_OUT] == "with max_tokens = 12 longer than the model's 1024 positions"
+    reason = "with diagnose.max_tokens = 12 longer than the model's 1024 positions"
+    assert rows["long"][LEFT_OUT] == reason
     assert LEFT_OUT not in rows["r1"]
 
 

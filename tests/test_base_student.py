@@ -107,6 +107,12 @@ def test_a_finished_folder_is_not_overwritten(tmp_path: Path) -> None:
         build_base_student(tmp_path)
 
 
+def test_a_plain_student_of_another_build_is_not_taken_for_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "student-plain").mkdir()
+    with pytest.raises(ValueError, match="student-plain exists already"):
+        build_base_student(tmp_path / "student", steps_scale=0.002)
+
+
 @pytest.mark.parametrize("kept", [KEPT, PLAIN])
 def test_kept_student_is_small_and_complete(kept: Path) -> None:
     model, tokenizer = loaded(kept)

@@ -116,7 +116,7 @@ def test_all_wrong_keys_are_reported_at_once(cgd: Run, config: Path) -> None:
         ("student.model=absent/model", "absent/model"),
         ("generate.critique.template=critic", "critique"),
         ("teacher.script=arithmetics", "arithmetic"),
-        ("teacher.backend=transformers", "teacher.model"),
+        ("teacher.backend=transformers", "teacher: a model is needed"),
         ("student.model=", "student.model: required, but not given"),
     ],
 )

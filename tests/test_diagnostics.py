@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -11,15 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import Run, make_records
 
 from datagen.records import Record
 from datagen.workers import Worker
+from evals.diagnostics import rows, run
 from evals.diagnostics.diagnosis import LEFT_OUT, Diagnosis, Diagnostic, Result, Row
 from evals.diagnostics.registry import DIAGNOSTICS
 from evals.diagnostics.run import diagnose
 from evals.diagnostics.sampling import complete_records, sample
 from evals.diagnostics.settings import NAMES, DiagnoseConfig, JudgeConfig
+from launch import worker_processes
+from launch.config import load_config
+from launch.diagnose import device_of, models_here
+from launch.worker_processes import own_devices
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = tuple(Record.from_json(values) for values in make_records(20))
@@ -80,8 +87,8 @@ def test_the_result_holds_what_was_measured_and_how(task: Diagnosis) -> None:
     assert (told["n"], told["definition"], told["source"]) == (20, "length", "here")
     assert told["settings"]["layout"] == "single_turn"
     assert json.loads((task.folder / "lengths.json").read_text()) == told
-    rows = [json.loads(line) for line in (task.folder / "lengths.jsonl").read_text().splitlines()]
-    assert [row["id"] for row in rows] == [r.id for r in RECORDS]
+    lines = [json.loads(line) for line in (task.folder / "lengths.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in lines] == [r.id for r in RECORDS]
     assert files_of(task.folder).keys() == {"lengths.json", "lengths.jsonl"}
 
 
@@ -174,7 +181,7 @@ def test_a_record_without_a_text_is_counted_and_left_out(task: Diagnosis) -> Non
     assert told["n"] == 18
     assert told["left_out"] == {"no critique": 1, "no refined_answer": 1}
     assert "Left out: 1 record (no critique), 1 record (no refined_answer)." in told["notes"]
-    with pytest.raises(ValueError, match=r"none has every text \(2 with no critique\)"):
+    with pytest.raises(ValueError, match=r"none has what is needed \(2 with no critique\)"):
         diagnose("other", lengths(), replace(task, records=(broken[0], broken[0])))
 
 
@@ -205,6 +212,42 @@ def test_samples_are_seeded_nested_and_in_file_order() -> None:
     assert list(more) == [r for r in RECORDS if r in more]
     assert sample(whole, 5, seed=1) != few == sample(whole, 5, seed=0)
     assert sample(whole, 99, seed=0) == RECORDS
+
+
+def test_a_balanced_sample_has_as_many_of_each_class() -> None:
+    records = [replace(r, student_correct=number % 4 == 0) for number, r in enumerate(RECORDS)]
+    records[1] = replace(records[1], student_correct=None)
+    whole, left_out = complete_records(records, "student_correct")
+    assert (len(whole), left_out) == (19, {"no student_correct": 1})
+    drawn = sample(whole, 8, 0, "student_correct")
+    assert sorted(bool(r.student_correct) for r in drawn) == [False] * 4 + [True] * 4
+    assert list(drawn) == [r for r in whole if r in drawn]
+    few = sample(whole, 16, 0, "student_correct")  # there are five of one class
+    assert sum(bool(r.student_correct) for r in few) == 5
+    assert len(few) == 13
+    assert set(map(id, drawn)) < set(map(id, few))
+    assert sample(whole, 99, 0, "student_correct") == tuple(whole)
+    assert DIAGNOSTICS["critique_quality"].balanced_by == "student_correct"
+
+
+def test_rows_are_read_while_nobody_concludes(
+    task: Diagnosis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who concludes replaces one file and takes others away: in between, rows would seem to be missing."""
+    held: list[bool] = []
+
+    def read_rows(folder: Path, name: str) -> dict[str, Row]:
+        with (folder / f".{name}.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                held.append(False)
+            except BlockingIOError:
+                held.append(True)
+        return rows.read_rows(folder, name)
+
+    monkeypatch.setattr(run, "read_rows", read_rows)
+    diagnose("lengths", lengths(), task)
+    assert held == [True, True]
 
 
 def test_every_name_has_its_diagnostic() -> None:
@@ -250,6 +293,23 @@ def test_the_command_measures_the_packaged_student(cgd: Run, config: Path, tmp_p
     assert "entropy.mean" in printed
 
 
+def test_one_that_cannot_be_measured_keeps_no_other_from_it(
+    cgd: Run, config: Path, tmp_path: Path
+) -> None:
+    builtin = ("--set", "student.model=builtin:student", "--set", "diagnose.max_tokens=1024")
+    code, printed = cgd("diagnose", config, "--only", "attention,overlap", *builtin)
+    assert code == 2
+    assert "attention: nothing could be measured: 6 records (with diagnose.max_tokens" in printed
+    assert (tmp_path / "run/diagnostics/overlap.json").exists()
+
+
+def test_the_command_is_loaded_without_a_look_at_gpus() -> None:
+    """Whoever looks fixes which ones the process sees, before torchrun's process has taken its own."""
+    look = "torch.cuda.is_available = torch.cuda.device_count = lambda: 1 / 0"
+    code = f"import torch; {look}; import launch.diagnose"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_models_have_results_of_their_own(
     cgd: Run, config: Path, tmp_path: Path, tiny_models: dict[str, Path]
 ) -> None:
@@ -282,6 +342,45 @@ def test_mistakes_on_the_command_line(
     code, printed = cgd("diagnose", config, *arguments)
     assert code == 2
     assert message in printed
+
+
+def test_torchruns_processes_have_gpus_for_their_model_and_the_judge(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_processes, "visible_devices", lambda: ["4", "5", "6", "7"])
+    judged = ("judge.backend=vllm", "judge.model=j", "judge.tensor_parallel=2")
+    on_gpu = load_config(config, ("diagnose.device=", *judged))
+    one, two, none = (
+        models_here(on_gpu, names) for names in (("entropy",), ("robustness",), ("overlap",))
+    )
+    assert own_devices(one, 3, 4) == {"CUDA_VISIBLE_DEVICES": "7"}
+    assert own_devices(two, 1, 2) == {"CUDA_VISIBLE_DEVICES": "6,7"}
+    assert own_devices(none, 7, 8) == {}
+    with pytest.raises(ValueError, match="start at most 2 workers here"):
+        own_devices(two, 2, 4)
+    assert own_devices(models_here(load_config(config), ("entropy",)), 7, 8) == {}
+
+
+def test_torchruns_process_leaves_the_other_gpus_alone(
+    cgd: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_processes, "visible_devices", lambda: ["4", "5"])
+    for name, value in {"RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    code, printed = cgd("diagnose", config, "--only", "entropy", "--set", "diagnose.device=")
+    assert code == 0, printed
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "5"
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert (device_of(None), device_of("cuda"), device_of("cpu")) == ("cuda:0", "cuda:0", "cpu")
+    with pytest.raises(ValueError, match=r"diagnose\.device: 'cuda:1', and this process sees 1"):
+        device_of("cuda:1")
+    with pytest.raises(ValueError, match=r"diagnose\.device: 'gpu' is none of"):
+        device_of("gpu")
 
 
 def test_two_ranks_make_what_one_makes(cgd: Run, config: Path, tmp_path: Path) -> None:

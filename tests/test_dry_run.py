@@ -17,9 +17,11 @@ from launch.cli import parser
 from launch.config import load_config
 from launch.experiments import dry_run, reproduce
 from launch.experiments.experiment import Experiment
+from launch.experiments.experiment_files import load_experiment
 from launch.experiments.grid import expand
 from launch.experiments.jobs import Job
-from launch.experiments.scale import Scale
+from launch.experiments.results import config_digest
+from launch.experiments.scale import Scale, load_scale
 from launch.experiments.scripts import shell_line, slurm_script, submit_lines
 from launch.runs import as_tables
 
@@ -140,7 +142,8 @@ def test_a_training_on_two_machines_meets_at_the_first(tmp_path: Path) -> None:
     assert "#SBATCH --nodes=2\n" in script
     assert "#SBATCH --gpus-per-node=8\n" in script
     assert "#SBATCH --cpus-per-task=32\n" in script
-    assert "srun --kill-on-bad-exit=1 python -m engine.torchrun --nnodes 2" in script
+    srun = "srun --kill-on-bad-exit=1 --cpus-per-task=32 "
+    assert f"{srun}python -m engine.torchrun --nnodes 2" in script
     assert "--rdzv-endpoint $HEAD:29500 " in script
     evaluation = slurm_script(next(job for job in jobs if job.kind == "evaluate"), own)
     assert "#SBATCH --nodes=1\n" in evaluation
@@ -222,6 +225,12 @@ def test_the_list_says_what_is_needed_and_what_was_measured(
     code, printed = cgd("reproduce", "--list", "table4", "--scale", "small", "--json")
     (told,) = json.loads(printed)
     assert told["scales"]["small"]["measured"] == (
-        "A − C on MATH500 2.50 [1.00, 4.00], 60 problems, 3 seeds: holds; 1 more claims"
+        "A − C on MATH500 2.50 [1.00, 4.00], 60 problems, 3 seeds: holds; 1 more claims "
+        "(the experiment or its scale was changed since)"
     )
+    grid = expand(load_experiment("table4"), load_scale("small"), tmp_path / "elsewhere")
+    kept["config_digest"] = config_digest(grid)
+    (tmp_path / "small" / "table4.json").write_text(json.dumps(kept), encoding="utf-8")
+    code, printed = cgd("reproduce", "--list", "table4", "--scale", "small")
+    assert "holds; 1 more claims\n" in printed
     assert told["scales"]["small"]["jobs"] == sum(told["scales"]["small"]["kinds"].values())

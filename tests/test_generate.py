@@ -14,7 +14,7 @@ from faulty_server import FaultyServer
 from datagen import vllm_devices
 from launch import worker_processes
 from launch.config import load_config
-from launch.worker_processes import own_devices, take_own_devices
+from launch.worker_processes import models_here, own_devices, take_own_devices
 
 
 @pytest.fixture
@@ -149,13 +149,13 @@ def test_every_worker_sees_its_own_gpus(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(worker_processes, "visible_devices", lambda: ["4", "5", "6", "7"])
     two = load_config(path, ["teacher.tensor_parallel=2"])
     name = "CUDA_VISIBLE_DEVICES"
-    assert own_devices(load_config(path), 3, 4) == {name: "7"}
-    assert own_devices(two, 1, 2) == {name: "6,7"}
+    assert own_devices(models_here(load_config(path)), 3, 4) == {name: "7"}
+    assert own_devices(models_here(two), 1, 2) == {name: "6,7"}
     with pytest.raises(ValueError, match="start at most 2 workers here"):
-        own_devices(two, 2, 3)
+        own_devices(models_here(two), 2, 3)
     servers = ["inference.base_url=http://a/v1", "teacher.backend=openai", "teacher.model="]
     remote = load_config(path, [*servers, "teacher.base_url=http://b/v1"])
-    assert own_devices(remote, 7, 8) == {}
+    assert own_devices(models_here(remote), 7, 8) == {}
 
 
 def test_without_gpus_every_vllm_worker_has_cores_of_its_own(
@@ -164,13 +164,14 @@ def test_without_gpus_every_vllm_worker_has_cores_of_its_own(
     path = tmp_path / "here.toml"
     path.write_text('[student]\nmodel = "m"\n[teacher]\nmodel = "t"\nbackend = "vllm"\n')
     monkeypatch.setattr(worker_processes, "visible_devices", list)
-    monkeypatch.setattr(os, "environ", {"LOCAL_WORLD_SIZE": "2"})
+    monkeypatch.setattr(os, "environ", {"LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": "1"})
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(8))
-    given = [own_devices(load_config(path), number, 2) for number in range(2)]
+    local = models_here(load_config(path))
+    given = [own_devices(local, number, 2) for number in range(2)]
     assert given == [{vllm_devices.CORES: "0,1,2,3"}, {vllm_devices.CORES: "4,5,6,7"}]
     not_vllm = load_config(path, ["teacher.backend=transformers"])
-    assert own_devices(not_vllm, 1, 2) == {}
-    take_own_devices(load_config(path), 1)
+    assert own_devices(models_here(not_vllm), 1, 2) == {}
+    take_own_devices(local)
     assert os.environ[vllm_devices.CORES] == "4,5,6,7"
 
 

@@ -217,3 +217,45 @@ def test_wrong_settings_are_said_with_the_variants_that_have_them(tmp_path: Path
     assert "train.learning_rat: unknown key; did you mean train.learning_rate? (odd)" in said
     assert "'mian' is none of the scale's teachers: main; did you mean main?" in said
     assert "taught: the scale's teacher is a program" in said
+
+
+def test_the_command_of_a_table_makes_this_table(tmp_path: Path) -> None:
+    wanted = Wanted(overrides=("data.limit=9", "data.prompts=my file"), seeds=(4, 7), only=("cgd",))
+    first, *_ = grid(tmp_path, HEAD + METHODS, wanted).cells
+    told = "--set data.limit=9 --set 'data.prompts=my file' --seeds 4,7"
+    assert first.command == f"cgd reproduce sample --scale mini {told}"
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("run.seed=3", "--seeds names them"),
+        ("evaluate.benchmarks=['arithmetic']", "measures and"),
+        ("train.objective=cft", "every variant has its own"),
+    ],
+)
+def test_what_the_experiment_sets_cannot_be_overridden_in_vain(
+    override: str, hint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=hint):
+        grid(tmp_path, HEAD + METHODS, Wanted(overrides=(override,)))
+
+
+def test_an_override_cannot_make_two_teachers_one(tmp_path: Path) -> None:
+    more = '\n[teachers.vague]\nset = { "teacher.script" = "arithmetic-vague" }\n'
+    text = HEAD + variants(variant("cgd"), variant("vague", more='teacher = "vague"'))
+    script = ("teacher.script=arithmetic-errs-50",)
+    with pytest.raises(ConfigError, match="the teachers of these variants differ in it"):
+        grid(tmp_path, text, Wanted(overrides=script), SCALE + more)
+    assert grid(tmp_path, text, Wanted(overrides=script, only=("cgd",)), SCALE + more).jobs
+    assert grid(tmp_path, text, Wanted(overrides=("teacher.max_retries=2",)), SCALE + more).jobs
+
+
+def test_a_learning_rate_that_is_no_number_is_said_and_an_empty_one_is_the_default(
+    tmp_path: Path,
+) -> None:
+    text = HEAD + variants(variant("fast", more="learning_rate_factor = 5.0"))
+    with pytest.raises(ConfigError, match=r"train\.learning_rate"):
+        grid(tmp_path, text, Wanted(overrides=("train.learning_rate=fast",)))
+    found = grid(tmp_path, text, Wanted(overrides=("train.learning_rate=",)))
+    assert settings(trainings(found)["fast"])["train.learning_rate"] > 0

@@ -14,6 +14,7 @@ import pytest
 from conftest import Run
 from experiment_samples import HEAD, SCALE, experiment, scale, variant, variants
 
+from launch.code_version import code_digest
 from launch.experiments import reproduce, tables
 from launch.experiments.jobs import Job
 from launch.experiments.scheduler import Outcome
@@ -141,6 +142,28 @@ def test_results_are_kept_and_printed_where_asked_for(world: SimpleNamespace, cg
     code, _ = cgd("reproduce", "one", "--dir", world.folder, "--keep")
     assert code == 0
     assert json.loads((world.kept / "mini" / "one.json").read_text()) == {"name": "one"}
+    code, printed = cgd("reproduce", "one", "--dir", world.folder, "--keep", "--seeds", "7")
+    assert code == 2
+    assert "without --set, --only, --seeds" in printed
+
+
+def test_half_a_table_is_not_kept(
+    world: SimpleNamespace, cgd: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fake, "fails", ("train",))
+    code, printed = cgd("reproduce", "one", "--dir", world.folder, "--keep")
+    assert code == 1
+    assert "not kept: 6 of 12 jobs of one are not done" in printed
+    assert not world.kept.exists()
+
+
+def test_jobs_of_other_code_are_counted(world: SimpleNamespace, cgd: Run) -> None:
+    cgd("reproduce", "one", "--dir", world.folder)
+    for place, job in enumerate(Fake.ran):
+        code = code_digest() if place else "another"
+        (job.path / "environment.json").write_text(json.dumps({"code": code}))
+    _, printed = cgd("reproduce", "one", "--dir", world.folder)
+    assert "1 of these were made by another state of the program's code" in printed
 
 
 def test_json_stands_alone_on_the_standard_output(

@@ -163,6 +163,15 @@ def test_a_difference_of_seeds_alone_is_tested_by_seeds_alone() -> None:
     assert found.p_value == paired_t_test([1.0, 2.0, 3.5], [0.5, 1.0, 2.0]).p_value
 
 
+def test_rows_that_some_seeds_lack_are_paired_in_none() -> None:
+    one = {0: reading(0, [1.0, 0.0]), 1: Reading(0.9), 2: Reading(0.7)}
+    other = {0: reading(0, [0.0, 0.0]), 1: Reading(0.4), 2: Reading(0.4)}
+    found = compare(one, other, is_share=False)
+    assert found is not None
+    assert found.per_seed == pytest.approx({0: 0.5, 1: 0.5, 2: 0.3})
+    assert found.p_problems is None
+
+
 def difference(
     value: float, p: float, seeds: int | None = 7, problems: int | None = 900
 ) -> Difference:

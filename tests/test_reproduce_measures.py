@@ -185,3 +185,32 @@ def test_an_account_that_no_summary_has_is_a_gap_and_a_wrong_one_an_error(tmp_pa
     assert (found.state, "no flops" in found.why) == (NOT_RUN, True)
     with pytest.raises(ValueError, match=r"must be train\.KEY or data\.KEY"):
         read(tmp_path, name="x", kind="account", figure="flops")
+
+
+@pytest.mark.parametrize(
+    ("objective", "hours"),
+    [("cgd", 7.0), ("cgd_no_critique", 7.0), ("cft", 3.0), ("distilled_sft", 8.0), ("sft", 0.0)],
+)
+def test_data_cost_a_variant_the_stages_that_it_needs(
+    objective: str, hours: float, tmp_path: Path
+) -> None:
+    grid = grid_of(experiment([Variant(name="x", objective=objective)]), tmp_path, seeds=[0])  # type: ignore[arg-type]
+    (cell,) = grid.cells
+    assert cell.data is not None
+    cell.data.mkdir(parents=True)
+    names = ("answer", "critique", "refine", "teach")
+    stages = [{"stage": n, "device_hours": 2.0**place} for place, n in enumerate(names)]
+    (cell.data / "summary.json").write_text(json.dumps({"device_hours": 15.0, "stages": stages}))
+    asked = Measure(name="hours", kind="account", figure="data.device_hours", unit="hours")
+    assert read_measure(cell, completed(asked), grid.scale) == Reading(hours)
+
+
+def test_texts_of_a_script_have_been_made_but_have_no_hours(tmp_path: Path) -> None:
+    cell, _ = cell_and_grid(tmp_path)
+    assert cell.data is not None
+    cell.data.mkdir(parents=True)
+    stages = [{"stage": name, "device_seconds": None} for name in ("answer", "critique", "refine")]
+    (cell.data / "summary.json").write_text(json.dumps({"device_seconds": None, "stages": stages}))
+    found = read(tmp_path, name="s", kind="account", figure="data.device_seconds", unit="s")
+    assert isinstance(found, Gap)
+    assert found.state == NO_COLUMN

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,33 @@ def test_claims_are_corrected_for_each_other(tmp_path: Path) -> None:
     assert 20 < found[0]["difference"]["value"] < 60, "in points"
     assert found[2]["verdict"] == "opposite, resolved"
     assert found[3]["verdict"].startswith("not resolved at this n (p = 1.000")
-    assert found[4]["verdict"] == "not run"
+    assert found[4]["verdict"] == "no such measure at this scale"
     assert found[5]["verdict"] == "no such measure at this scale"
+
+
+def test_a_claim_that_is_not_tested_says_why(tmp_path: Path) -> None:
+    answered(tmp_path, ("base", "sft"))
+    for seed in range(3):
+        marked(tmp_path, "cft", seed + 10, [True, False])  # other problems than the base's
+        other = folder_of(tmp_path, "cft", seed)
+        other.parent.mkdir(exist_ok=True)
+        folder_of(tmp_path, "cft", seed + 10).rename(other)
+    later = Variant(name="later", objective="cgd", scales=("paper",))
+    why = {
+        ("cgd", "MATH500"): "not run",
+        ("cgd", "AMC23"): "no such measure at this scale",
+        ("later", "MATH500"): "no such variant at this scale",
+        ("cft", "MATH500"): "not tested: they have no seed and problem in common",
+    }
+    made = experiment(
+        [*variants("base", "sft", "cft", "cgd"), later],
+        ["MATH500", "AMC23"],
+        claims=tuple((name, ">", "base", measure) for name, measure in why),
+    )
+    found = grid_of(made, tmp_path)
+    cells = tuple(cell for cell in found.cells if cell.variant is not later)
+    said = [claim["verdict"] for claim in collect_results(replace(found, cells=cells))["claims"]]
+    assert said == list(why.values())
 
 
 def test_a_resolved_difference_says_whether_the_paper_has_it_too(tmp_path: Path) -> None:
@@ -201,6 +227,11 @@ def test_results_keep_every_number_of_every_seed(tmp_path: Path) -> None:
     assert results["command"] == "cgd reproduce table0 --scale mini"
     assert results["versions"]["torch"]
     assert len(results["config_digest"]) == 16
+    others = ({"shows": "in other words"}, {"reference": "cgd"})
+    said, changed = (
+        results_of(replace(made, **change), tmp_path)["config_digest"] for change in others
+    )
+    assert said == results["config_digest"] != changed
 
 
 def test_a_drawing_of_an_earlier_table_does_not_stay(tmp_path: Path) -> None:
@@ -343,3 +374,16 @@ def test_a_measure_by_another_name_reads_its_own_path(tmp_path: Path) -> None:
     results = results_of(experiment(variants("cgd"), [], [words]), tmp_path)
     line = results["rows"][0]
     assert (line["value"], line["paper"]["value"]) == (40, 2110)
+
+
+def test_runs_of_different_code_are_told_apart(tmp_path: Path) -> None:
+    answered(tmp_path, ("base", "cgd"), range(1))
+    grid = grid_of(experiment(variants("base", "cgd")), tmp_path, seeds=[0])
+    note = "Not all runs were made by the same state of the program's code: 1 runs by a, 1 by b."
+    for other in ("a", "b"):
+        for name, code in (("base", "a"), ("cgd", other)):
+            told = json.dumps({"code": code})
+            (folder_of(tmp_path, name, 0) / "environment.json").write_text(told)
+        results = collect_results(grid)
+        assert (note in results["notes"]) is (other == "b")
+    assert results["code"] == {"a": 1, "b": 1}

@@ -42,9 +42,7 @@ def measure(task: Diagnosis, records: Sequence[Record]) -> Iterator[Row]:
     for record in records:
         context = context_of(tokenizer, record.to_json(), task.layout)
         if len(context.token_ids) > room:
-            reason = (
-                f"with max_tokens = {task.max_tokens} longer than the model's {positions} positions"
-            )
+            reason = f"with diagnose.max_tokens = {task.max_tokens} longer than the model's {positions} positions"
             yield {"id": record.id, LEFT_OUT: reason}
         else:
             fitting.append((record.id, context))

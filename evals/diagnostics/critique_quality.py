@@ -3,9 +3,10 @@
     record → real critique rated; of CONTROLS records also the generic sentence and an unrelated critique → row
     rows → by right and wrong student answers, by length, and the controls → rating_figures.py
 
-The controls calibrate the judge: one that does not tell a real critique from an empty sentence, or from a
-critique of another problem, has nothing to say about critiques. They are taken of the same records, so that
-problem and answer are the same in all three.
+The sample has as many right as wrong student answers, as far as there are so many (the paper: 10,000 of each); a
+record of which nobody knows it (`student_correct`) is left out, and counted. The controls calibrate the judge: one that
+does not tell a real critique from an empty sentence, or from a critique of another problem, has nothing to say about
+critiques. They are taken of the same records, so that problem and answer are the same in all three.
 """
 
 from __future__ import annotations
@@ -27,24 +28,15 @@ CONTROLS = 200
 def measure(task: Diagnosis, records: Sequence[Record]) -> Iterator[Row]:
     """One rating a record, three for the controls."""
     assert task.judge is not None, "the caller has seen to it"
-    judged = [record for record in records if record.student_correct is not None]
-    for record in records:
-        if record.student_correct is None:
-            yield {
-                "id": record.id,
-                LEFT_OUT: "not known whether the student's answer is right (`student_correct`)",
-            }
-    if judged:
-        others = critiques_of_controls(task)
-        yield from conduct(
-            task.judge(), (interview(task, record, others.get(record.id, {})) for record in judged)
-        )
+    others = critiques_of_controls(task)
+    yield from conduct(
+        task.judge(), (interview(task, record, others.get(record.id, {})) for record in records)
+    )
 
 
 def critiques_of_controls(task: Diagnosis) -> dict[str, dict[str, str]]:
     """By record: the critiques that are shown in place of its own. The choice hangs on ids, not on who measures."""
-    known = [record for record in task.records if record.student_correct is not None]
-    chosen = sorted(known, key=lambda record: digest([task.seed, "control", record.id]))[:CONTROLS]
+    chosen = sorted(task.records, key=lambda r: digest([task.seed, "control", r.id]))[:CONTROLS]
     try:
         donors = unrelated_donors(task.records, task.seed)
     except ValueError:  # one problem only: nothing is unrelated, and the row says so
@@ -92,4 +84,5 @@ DIAGNOSTIC = Diagnostic(
     summarise=summarise,
     uses=("judge", "max_tokens", "records"),
     samples=20_000,
+    balanced_by="student_correct",
 )

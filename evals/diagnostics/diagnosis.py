@@ -85,3 +85,6 @@ class Diagnostic:
     uses: tuple[Input, ...] = ("model",)
     samples: int = 500
     """Records looked at where the configuration does not say; the paper's number."""
+    balanced_by: str | None = None
+    """A field of the record. The sample has as many records of each of its values, or all there are; a record
+    without it is left out."""

@@ -117,6 +117,7 @@ def summarise(task: Diagnosis, rows: Sequence[Row]) -> Result:
         figures |= {"rgnr_per_record.low": known.low, "rgnr_per_record.high": known.high}
     notes = (
         f"RGNR {figures['rgnr']:.1%}{reach}: {meaning(figures['rgnr'])}.",
+        "Appendix G reads RGNR before training; 10 and 5 % are its borders for students as they come.",
         "rgnr is the ratio of the mean norms, rgnr_per_record the mean of the records' ratios.",
         "Norms are of the mean NLL of a target's tokens; summed.* are of the sum.",
     )

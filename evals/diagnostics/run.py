@@ -46,13 +46,14 @@ def diagnose(
 ) -> dict[str, Any] | None:
     """Runs one diagnostic on a sample of the task's records; returns what NAME.json holds, or None while other
     workers are still at their share."""
-    whole, left_out = complete_records(task.records)
+    whole, left_out = complete_records(task.records, diagnostic.balanced_by)
     if not whole:
         lacking = ", ".join(f"{count:,} with {reason}" for reason, count in left_out.items())
         raise ValueError(
-            f"diagnose {name}: of {len(task.records):,} records none has every text ({lacking})"
+            f"diagnose {name}: of {len(task.records):,} records none has what is needed ({lacking})"
         )
-    task = replace(task, records=sample(whole, samples or diagnostic.samples, task.seed))
+    drawn = sample(whole, samples or diagnostic.samples, task.seed, diagnostic.balanced_by)
+    task = replace(task, records=drawn)
     settings = settings_of(diagnostic, task)
     finished = read_finished(name, settings, task)
     if finished is not None:
@@ -60,7 +61,7 @@ def diagnose(
         return finished
     keys = {r.id: digest([name, settings, about(r)]) for r in task.records}
     make_rows(name, diagnostic, task, worker, keys)
-    with alone(task.folder / f".{name}.lock"):
+    with alone(lock_of(task, name)):
         known = read_rows(task.folder, name)
         there = sum(key in known for key in keys.values())
         if there < len(keys):
@@ -129,7 +130,8 @@ def make_rows(
     name: str, diagnostic: Diagnostic, task: Diagnosis, worker: Worker, keys: dict[str, str]
 ) -> None:
     """Measures what is missing of this worker's share."""
-    known = read_rows(task.folder, name)
+    with alone(lock_of(task, name)):  # who concludes meanwhile takes files away
+        known = read_rows(task.folder, name)
     own = task.records[worker.number :: worker.count]
     missing = [record for record in own if keys[record.id] not in known]
     kept = len(own) - len(missing)
@@ -140,6 +142,11 @@ def make_rows(
     if missing:
         made = watched(diagnostic.measure(task, missing), name, len(own), kept, task.say)
         append_rows(partial_of(task.folder, name, worker), made, keys)
+
+
+def lock_of(task: Diagnosis, name: str) -> Path:
+    """Held by the worker that reads or concludes."""
+    return task.folder / f".{name}.lock"
 
 
 def watched(rows: Iterable[Row], name: str, total: int, done: int, say: Say) -> Iterator[Row]:

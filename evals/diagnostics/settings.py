@@ -21,7 +21,7 @@ class DiagnoseConfig:
     """These diagnostics; unset, all that can be run."""
     samples: int | None = None
     """Records looked at, drawn by the run's seed; unset, as many as in the paper: 500, but 50 for
-    attention, 20,000 for critique_quality and 50,000 for overlap."""
+    attention, 20,000 for critique_quality (as many of right as of wrong answers) and 50,000 for overlap."""
     max_tokens: int = 1024
     """A text that is generated is cut there."""
     batch_size: int = 8

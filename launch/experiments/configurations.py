@@ -2,8 +2,8 @@
 
     scale [config] < student, teacher, prompts < [set] < [scale.NAME] set < --set < the variant's own
 
-A command line wins over files, but not over what tells variants apart. Settings are kept flat ("train.epochs") and
-are checked as any configuration file is.
+A command line wins over files, but it cannot set what the experiment itself sets, or what tells variants apart.
+Settings are kept flat ("train.epochs") and are checked as any configuration file is.
 """
 
 from __future__ import annotations
@@ -22,6 +22,18 @@ from launch.experiments.scale import CHOICES, Choice, Scale
 
 Flat = Mapping[str, Any]
 """Settings by dotted key."""
+SET_BY_EXPERIMENTS = {
+    "run.seed": "--seeds names them",
+    "run.dir": "--dir names the folder of all jobs",
+    "run.name": "jobs are named by what is in them",
+    "pipeline.objectives": "every variant has its own",
+    "train.objective": "every variant has its own",
+    "train.data": "every variant has its own records",
+    "evaluate.benchmarks": "the experiment's measures and [[asks]] name them",
+    "diagnose.records": "every variant has its own records",
+    "diagnose.names": "the experiment's measures name them",
+}
+"""Keys that `--set` would change in vain, and what to do instead."""
 
 
 def settings_of(
@@ -41,9 +53,11 @@ def settings_of(
     flat: dict[str, Any] = {}
     for layer in layers:
         flat |= flatten(layer)
-    if variant.learning_rate_factor != 1:
-        rate = flat.get("train.learning_rate", TrainConfig.learning_rate)
-        flat["train.learning_rate"] = rounded(rate * variant.learning_rate_factor)
+    rate = flat.get("train.learning_rate", "")
+    rate = TrainConfig.learning_rate if rate == "" else rate
+    factor = variant.learning_rate_factor
+    if factor != 1 and isinstance(rate, int | float):  # any other is refused with all wrong keys
+        flat["train.learning_rate"] = rounded(rate * factor)
     flat |= flatten(variant.set)
     # What no prompt may resemble is part of the data, so it cannot depend on who evaluates what.
     flat.setdefault("data.decontaminate", list(scale.benchmarks(tuple(scale.columns))))
@@ -100,9 +114,29 @@ def read_overrides(settings: Sequence[str]) -> dict[str, Any]:
         path, _, value = text.partition("=")
         apply_override(table, text if value.strip() else f'{path}=""', problems)
         flat |= flatten(table)
+    problems += [
+        f"{key}: an experiment sets it; {SET_BY_EXPERIMENTS[key]}"
+        for key in flat
+        if key in SET_BY_EXPERIMENTS
+    ]
     if problems:
         raise ConfigError(problems, "--set")
     return flat
+
+
+def made_alike(overrides: Flat, variants: Sequence[Variant], scale: Scale) -> list[str]:
+    """Problems of `--set` keys in which students, teachers or prompts of these variants differ: all would be one."""
+    problems = []
+    for kind in CHOICES:
+        known: Mapping[str, Choice] = getattr(scale, kind)
+        names = {getattr(one, kind if kind == "prompts" else kind[:-1]) for one in variants}
+        chosen = [flatten(known[name].set) for name in sorted(names & known.keys())]
+        problems += [
+            f"--set {key}: the {kind} of these variants differ in it; choose variants with --only"
+            for key in overrides
+            if len({str(one.get(key)) for one in chosen}) > 1
+        ]
+    return problems
 
 
 def nested(flat: Flat) -> dict[str, Any]:

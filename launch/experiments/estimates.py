@@ -93,7 +93,7 @@ def compare(
     """First minus second, on the problems that both were asked with the same seed; None without any."""
     seeds = [seed for seed in first if seed in second]
     paired = {seed: paired_parts(first[seed], second[seed]) for seed in seeds}
-    scored = any(paired.values())
+    scored = all(paired.values())  # rows of some seeds alone pair nothing
     if not seeds or any(not part for parts in paired.values() for part in parts):
         return None
     per_seed = {

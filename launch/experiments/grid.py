@@ -10,6 +10,7 @@ answers and split; what differs between their trainings is what the variant says
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from engine.config import ConfigError, suggest
 from launch.experiments.cell_plan import jobs_of_cell
-from launch.experiments.configurations import read_overrides
+from launch.experiments.configurations import Flat, made_alike, read_overrides
 from launch.experiments.experiment import Experiment, Measure, Variant
 from launch.experiments.jobs import Job, merged
 from launch.experiments.scale import Scale
@@ -36,7 +37,7 @@ class Cell:
     data: Path | None
     diagnostics: Path | None
     command: str
-    """Makes it, with all others of its experiment."""
+    """Makes it, with all others of its experiment and the same settings and seeds."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def expand(
     asked = wanted or Wanted()
     refuse_unknown(experiment, scale, asked)
     overrides = read_overrides(asked.overrides)
+    refuse_alike(experiment, scale, asked, overrides)
     pool = folder / "pool"
     seeds = asked.seeds or experiment.at(scale.name).seeds or experiment.seeds or scale.seeds
     cells: list[Cell] = []
@@ -99,7 +101,6 @@ def expand(
             made, problems = jobs_of_cell(experiment, scale, pool, variant, seed, overrides)
             for problem in problems:
                 found.setdefault(problem, []).append(variant.name)
-            command = f"cgd reproduce {experiment.name} --scale {scale.name}"
             cells.append(
                 Cell(
                     variant=variant,
@@ -108,7 +109,7 @@ def expand(
                     training=made.training,
                     data=made.data,
                     diagnostics=made.diagnostics,
-                    command=command,
+                    command=command_of(experiment, scale, asked),
                 )
             )
             if not asked.only or variant.name in asked.only:
@@ -116,6 +117,24 @@ def expand(
     if found:
         raise ConfigError(sorted(in_words(found, experiment, scale)), where_of(experiment, scale))
     return Grid(experiment, scale, tuple(cells), merged(jobs))
+
+
+def command_of(experiment: Experiment, scale: Scale, asked: Wanted) -> str:
+    """What makes the whole table: the same settings and seeds, all variants."""
+    parts = ["cgd", "reproduce", experiment.name, "--scale", scale.name]
+    for override in asked.overrides:
+        parts += ["--set", override]
+    if asked.seeds:
+        parts += ["--seeds", ",".join(map(str, asked.seeds))]
+    return shlex.join(parts)
+
+
+def refuse_alike(experiment: Experiment, scale: Scale, asked: Wanted, overrides: Flat) -> None:
+    """Raises ConfigError for `--set` keys that would make different models or prompts the same in all variants."""
+    variants = experiment.variants_at(scale.name)
+    wanted = [one for one in variants if not asked.only or one.name in asked.only]
+    if problems := made_alike(overrides, wanted, scale):
+        raise ConfigError(problems, where_of(experiment, scale))
 
 
 def refuse_unknown(experiment: Experiment, scale: Scale, asked: Wanted) -> None:

@@ -23,6 +23,7 @@ from launch.experiments.scale import Scale, load_scale
 
 NOWHERE = Path("runs/reproduce")
 """Keys do not depend on where the pool lies."""
+CHANGED_SINCE = " (the experiment or its scale was changed since)"
 Facts = dict[str, Any]
 
 
@@ -65,13 +66,13 @@ def lines_of(experiment: Experiment, grids: Mapping[ScaleName, Sequence[Grid]]) 
         kinds = ", ".join(f"{count} {kind}" for kind, count in needs["kinds"].items())
         yield f"    {scale:9} {needs['jobs']} jobs ({kinds}), {where(needs)}"
         yield from (f"              {line}" for line in needs["models"])
-        yield f"              measured: {measured(scale, experiment.name)}"
+        yield f"              measured: {measured(grid)}"
 
 
 def facts_of(experiment: Experiment, grids: Mapping[ScaleName, Sequence[Grid]]) -> Facts:
     """The same as data."""
     found = {
-        scale: needs_of(grid) | {"measured": measured(scale, experiment.name)}
+        scale: needs_of(grid) | {"measured": measured(grid)}
         for scale, every in grids.items()
         for grid in every
         if grid.name == experiment.name
@@ -138,12 +139,20 @@ def total_line(scale: Scale, grids: Sequence[Grid]) -> str:
 # ---- what was measured ------------------------------------------------------------------------------
 
 
-def measured(scale: str, name: str) -> str:
-    """The headline of the results that are kept beside the experiment."""
-    path = RESULTS / scale / f"{name}.json"
+def measured(grid: Grid) -> str:
+    """The headline of the results that are kept beside the experiment, and whether they are still of what it says."""
+    path = RESULTS / grid.scale.name / f"{grid.name}.json"
     if not path.is_file():
         return "not yet"
+    from launch.experiments.results import config_digest  # loads what compares
+
     found = json.loads(path.read_text(encoding="utf-8"))
+    is_current = found.get("config_digest") == config_digest(grid)
+    return headline(found) + ("" if is_current else CHANGED_SINCE)
+
+
+def headline(found: Facts) -> str:
+    """The first claim with its difference, or else the first number."""
     claims = [claim for claim in found["claims"] if claim.get("difference")]
     if claims:
         first, difference = claims[0], claims[0]["difference"]

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from launch.code_version import code_of
 from launch.experiments.experiment import Variant
 from launch.experiments.grid import Cell
 from launch.experiments.measures import read_json
@@ -107,6 +109,30 @@ def data_note(cells: Mapping[str, Sequence[Cell]]) -> str:
         return "All trained variants of a seed choose their records from the same data generation."
     shown = "; ".join(", ".join(names) for names in groups.values())
     return f"Variants that share prompts, split and student answers (one data generation a seed): {shown}."
+
+
+def codes_of(cells: Iterable[Cell]) -> dict[str, int]:
+    """How many runs each state of the program's code has begun; "not noted" of those that do not say."""
+    runs = {run for cell in cells for run in runs_of(cell) if (run / "environment.json").exists()}
+    counts = Counter(code_of(run) or "not noted" for run in runs)
+    return dict(sorted(counts.items()))
+
+
+def runs_of(cell: Cell) -> Iterator[Path]:
+    """The run folders of a cell."""
+    yield from (folder.parents[1] for folder in cell.evaluations.values())
+    if cell.training is not None:
+        yield cell.training.parents[1]
+    yield from (folder.parent for folder in (cell.data, cell.diagnostics) if folder is not None)
+
+
+def code_note(codes: Mapping[str, int]) -> list[str]:
+    """A sentence where not all runs were made by the same code."""
+    if len(codes) < 2:
+        return []
+    (first, count), *others = codes.items()
+    told = ", ".join([f"{count} runs by {first}", *(f"{n} by {code}" for code, n in others)])
+    return [f"Not all runs were made by the same state of the program's code: {told}."]
 
 
 def same_note(what: str, counts: Mapping[str, float]) -> str:

@@ -20,11 +20,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from datagen.plan import FILLED_BY, STAGES
 from datagen.records import read_jsonl
 from engine.config import suggest
+from engine.objectives import OBJECTIVES
 from evals.intervals import Interval
 from evals.statistics import pass_at_k
-from launch.experiments.experiment import DEFAULT_ASK, Measure
+from launch.experiments.experiment import DEFAULT_ASK, Measure, Variant
 from launch.experiments.grid import Cell
 from launch.experiments.scale import Scale
 
@@ -208,6 +210,7 @@ def given_interval(figures: Mapping[str, float], stem: str) -> Interval | None:
 def read_account(cell: Cell, measure: Measure) -> Reading | Gap:
     """A figure of what data and training took: `train.device_seconds`, or a sum of such with ` + `."""
     folders = {"train": cell.training, "data": cell.data}
+    stages = {"train": None, "data": stages_of(cell.variant)}
     total, gaps = 0.0, []
     keys = [key.strip() for key in measure.figure.split("+")]
     for key in keys:
@@ -216,7 +219,7 @@ def read_account(cell: Cell, measure: Measure) -> Reading | Gap:
             raise ValueError(
                 f"measure {measure.name!r}: figure {key!r} must be train.KEY or data.KEY, of their summary.json"
             )
-        found = account_figure(folders[part], name)
+        found = account_figure(folders[part], name, stages[part])
         if isinstance(found, Gap):
             gaps.append(found)
         else:
@@ -228,15 +231,41 @@ def read_account(cell: Cell, measure: Measure) -> Reading | Gap:
     return Reading(total)
 
 
-def account_figure(folder: Path | None, name: str) -> float | Gap:
-    """One figure of a summary."""
+def stages_of(variant: Variant) -> frozenset[str] | None:
+    """The data stages whose texts a variant's objective needs, however many others the shared records have; None of
+    one that is not trained."""
+    if not variant.is_trained:
+        return None
+    objective = OBJECTIVES[variant.objective]
+    fields, found = [*objective.sees, objective.writes], set[str]()
+    while fields:
+        stage = FILLED_BY.get(fields.pop())
+        if stage is not None and stage not in found:
+            found.add(stage)
+            fields += STAGES[stage].shows
+    return frozenset(found)
+
+
+def account_figure(
+    folder: Path | None, name: str, stages: frozenset[str] | None = None
+) -> float | Gap:
+    """One figure of a summary: of these stages alone, where it tells stages apart."""
     if folder is None:
         return Gap(NO_COLUMN)
     path = folder / "summary.json"
     if not path.exists():
         return Gap(NOT_RUN)
-    value = as_number(read_json(path).get(name))
-    return Gap(NOT_RUN, f"a summary of {folder.name} says no {name}") if value is None else value
+    summary = read_json(path)
+    apart = [one for one in summary.get("stages", ()) if name in one]
+    if stages is None or not apart:
+        value = as_number(summary.get(name))
+        unknown = Gap(NOT_RUN, f"a summary of {folder.name} says no {name}")
+        return unknown if value is None else value
+    own = [as_number(one[name]) for one in apart if one["stage"] in stages]
+    known = [value for value in own if value is not None]
+    if own and not known:
+        return Gap(NO_COLUMN, f"{name} of texts by a script or a server is not known")
+    return sum(known)
 
 
 def in_unit(value: float, name: str, unit: str) -> float:

@@ -23,6 +23,8 @@ from launch.experiments.tables import CLAIM_HEADER, claim_line
 Json = Mapping[str, Any]
 HEADER = ("experiment", *CLAIM_HEADER)
 NO_CLAIM = "no claim to test"
+NEEDED = {"title", "scale", "variants", "measures", "rows", "claims"}
+"""Of a file of results; one without them is of something else."""
 
 
 def write_overview(folder: Path) -> Path:
@@ -45,7 +47,7 @@ def read_results(folder: Path) -> list[Json]:
     for path in paths:
         results = json.loads(path.read_text(encoding="utf-8"))
         name = path.parent.name if path.name == "results.json" else path.stem
-        if isinstance(results, dict) and results.get("name") == name:
+        if isinstance(results, dict) and results.get("name") == name and results.keys() >= NEEDED:
             found[name] = results
     order = {name: place for place, name in enumerate(experiment_names())}
     return sorted(found.values(), key=lambda one: (order.get(one["name"], len(order)), one["name"]))

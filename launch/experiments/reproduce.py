@@ -20,6 +20,7 @@ from typing import Any
 
 from datagen.records import write_whole
 from engine.config import ConfigError
+from launch.code_version import code_digest, code_of
 from launch.experiments.experiment import Experiment
 from launch.experiments.experiment_files import EXPERIMENTS, experiment_names, load_experiment
 from launch.experiments.grid import Grid, Wanted, expand
@@ -88,9 +89,9 @@ def folder_of(command: Command, grid: Grid) -> Path:
 
 def reproduce(command: Command) -> int:
     """Runs what is left to do, writes the tables, and returns the exit code."""
-    if command.keep and (command.wanted.overrides or command.wanted.only):
+    if command.keep and command.wanted != Wanted():
         raise ValueError(
-            "--keep is for results of an experiment as it stands: without --set, --only"
+            "--keep is for results of an experiment as it stands: without --set, --only, --seeds"
         )
     scale, grids = grids_of(command)
     jobs = merged(job for grid in grids for job in grid.jobs)
@@ -125,6 +126,12 @@ def opening(grids: Sequence[Grid], jobs: Sequence[Job], left: Sequence[Job]) -> 
     shared = f" ({apart:,} if none were shared)" if apart > len(jobs) else ""
     done = len(jobs) - len(left)
     yield f"{names} at scale {grids[0].scale.name}: {len(jobs):,} jobs{shared}, {done:,} done before"
+    made_by = [code_of(job.path) for job in jobs if job.is_done and job.config is not None]
+    if others := sum(code != code_digest() for code in made_by):
+        yield (
+            f"{others:,} of these were made by another state of the program's code, or do not say by which, and stay "
+            "as they are; an empty --dir makes them anew"
+        )
 
 
 def closing(outcome: Outcome, concluder: Concluder) -> int:
@@ -206,7 +213,10 @@ class Concluder:
         """What all experiments of the scale have found so far, claim by claim."""
         from launch.experiments.overview import write_overview  # loads what compares
 
-        self.say(f"\nall claims: {write_overview(folder)}")
+        try:
+            self.say(f"\nall claims: {write_overview(folder)}")
+        except (ValueError, OSError) as error:  # the tables are there all the same
+            self.say(f"\nthe overview of all claims could not be written: {error}")
 
     def _conclude(self, grid: Grid) -> None:
         """One table; what is wrong with it does not stop the jobs of others."""
@@ -226,7 +236,14 @@ class Concluder:
         self.say("\n" + (folder / "report.md").read_text(encoding="utf-8").rstrip())
         self.say(f"\nreport: {report}")
         if self._command.keep:
-            kept = RESULTS / grid.scale.name / f"{grid.name}.json"
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(kept, results)
-            self.say(f"kept: {kept}")
+            self._keep(grid, results)
+
+    def _keep(self, grid: Grid, results: bytes) -> None:
+        """Results go beside the experiment only when they are whole: half a table must not replace a whole one."""
+        if missing := sum(not job.is_done for job in grid.jobs):
+            self.say(f"not kept: {missing} of {len(grid.jobs)} jobs of {grid.name} are not done")
+            return
+        kept = RESULTS / grid.scale.name / f"{grid.name}.json"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, results)
+        self.say(f"kept: {kept}")

@@ -17,7 +17,13 @@ from datagen.plan import digest
 from launch.experiments.curves import figure_data
 from launch.experiments.experiment import Measure, Variant
 from launch.experiments.grid import Cell, Grid
-from launch.experiments.matched import TrainingFacts, matched_notes, training_facts
+from launch.experiments.matched import (
+    TrainingFacts,
+    code_note,
+    codes_of,
+    matched_notes,
+    training_facts,
+)
 from launch.experiments.measures import NOT_RUN, Gap, Reading, read_measure
 from launch.experiments.paper_numbers import source
 from launch.experiments.rows import (
@@ -39,6 +45,8 @@ TOY_NOTE = (
     "in it, not how the methods rank on real models."
 )
 
+WORDS = {"paper", "title", "shows", "expects", "figure"}
+"""Of an experiment: what changes no number."""
 NOT_DRAWN = "The figure is not drawn: nothing of what it shows has been run."
 
 
@@ -56,7 +64,8 @@ def collect_results(grid: Grid) -> Json:
     ]
     drawn = figure_data(grid, cells, measures, rows)
     facts = {name: found for name, own in cells.items() if (found := training_facts(own))}
-    claims = claims_of(experiment.claims, read, {m.name: m for m in measures})
+    claims = claims_of(experiment.claims, read, gaps, {m.name: m for m in measures})
+    codes = codes_of(grid.cells)
     return {
         "name": experiment.name,
         "paper": experiment.paper,
@@ -70,6 +79,7 @@ def collect_results(grid: Grid) -> Json:
         "reference": experiment.reference,
         "config_digest": config_digest(grid),
         "versions": versions(),
+        "code": codes,
         "variants": [about_variant(variant, facts) for variant in variants],
         "measures": [about_measure(measure, grid) for measure in measures],
         "rows": rows,
@@ -77,6 +87,7 @@ def collect_results(grid: Grid) -> Json:
         "figure": drawn,
         "notes": [
             *notes_of(grid, cells, facts, measures, gaps, differences),
+            *code_note(codes),
             *([NOT_DRAWN] if experiment.figure and drawn is None else []),
         ],
     }
@@ -160,13 +171,15 @@ def notes_of(
 
 
 def config_digest(grid: Grid) -> str:
-    """Of all that the table depends on: the experiment, and the pool's folders, which are named by what is in them."""
+    """Of all that the table's numbers depend on: the experiment but for its words, and the pool's folders, which are
+    named by what is in them."""
+    told = {key: value for key, value in asdict(grid.experiment).items() if key not in WORDS}
     paths = [
         path
         for cell in grid.cells
         for path in (*cell.evaluations.values(), cell.training, cell.data, cell.diagnostics)
     ]
-    return digest([asdict(grid.experiment), [within_pool(path) for path in paths if path]])[:16]
+    return digest([told, [within_pool(path) for path in paths if path]])[:16]
 
 
 def within_pool(path: Path) -> str:

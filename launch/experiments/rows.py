@@ -155,6 +155,7 @@ def difference_json(difference: Difference, p_holm: float, family: int, factor: 
 def claims_of(
     claims: Sequence[Sequence[str]],
     read: Readings,
+    gaps: Gaps,
     measures: Mapping[str, Measure],
 ) -> list[Json]:
     """Each claim of the experiment, tested paired and corrected for their number."""
@@ -169,10 +170,8 @@ def claims_of(
     lines = []
     for place, (first, relation, second, name) in enumerate(claims):
         line: Json = {"first": first, "relation": relation, "second": second, "measure": name}
-        if name not in measures:
-            line["verdict"] = "no such measure at this scale"
-        elif place not in tested:
-            line["verdict"] = NOT_RUN
+        if place not in tested:
+            line["verdict"] = why_untested((first, name), (second, name), read, gaps)
         else:
             difference, p_holm = tested[place]
             sign = {">": 1, "<": -1, "=": 0}[relation]
@@ -181,6 +180,19 @@ def claims_of(
             line["verdict"] = verdict(difference, p_holm, len(tested), sign)
         lines.append(line)
     return lines
+
+
+def why_untested(first: Key, second: Key, read: Readings, gaps: Gaps) -> str:
+    """Why a claim could not be tested: what it is about does not exist here, was not run, or cannot be paired."""
+    for key in (first, second):
+        states = {gap.state for gap in gaps.get(key, ())}
+        if key in read or NOT_RUN in states:
+            continue
+        exists = any(key[0] == variant for variant, _ in (*read, *gaps))
+        return f"no such {'measure' if exists else 'variant'} at this scale"
+    if first in read and second in read:
+        return "not tested: they have no seed and problem in common"
+    return NOT_RUN
 
 
 def is_share(measure: Measure) -> bool:

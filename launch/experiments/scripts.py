@@ -33,16 +33,19 @@ def slurm_script(job: Job, scale: Scale) -> str:
     """The batch script of a job."""
     command = shell_line(job.argv)
     per_node = job.gpus // job.nodes
+    cpus = scale.threads * max(1, per_node)
+    # Newer versions of srun take no CPUs from the job: without the number, all ranks would share one.
+    srun = f"srun --kill-on-bad-exit=1 --cpus-per-task={cpus} "
     return TEMPLATE.read_text(encoding="utf-8").format(
         label=job.label,
         name=script_name(job),
         nodes=job.nodes,
         gpus=per_node,
-        cpus=scale.threads * max(1, per_node),
+        cpus=cpus,
         threads=scale.threads,
         time=time_limit(job),
         log=job.log,
-        command=f"srun --kill-on-bad-exit=1 {command}" if job.nodes > 1 else command,
+        command=f"{srun if job.nodes > 1 else ''}{command}",
     )
 
 
