@@ -30,7 +30,7 @@ from engine.objectives import OBJECTIVES
 from evals.diagnostics.diagnosis import Diagnosis
 from evals.diagnostics.registry import DIAGNOSTICS
 from evals.diagnostics.run import diagnose
-from evals.diagnostics.settings import check_names
+from evals.diagnostics.settings import JUDGED, check_names
 from launch.config import Config
 from launch.pipeline import BASE
 from launch.runs import open_run
@@ -82,9 +82,7 @@ def say_aside(text: str) -> None:
 def names_to_run(config: Config, only: tuple[str, ...], say: Say) -> tuple[str, ...]:
     """The diagnostics that are asked for. Raises ValueError where one of them lacks a judge."""
     check_names(only, "--only")
-    unjudged = [name for name, one in DIAGNOSTICS.items() if "judge" in one.uses]
-    if config.judge.named:
-        unjudged = []
+    unjudged = () if config.judge.named else JUDGED
     for name in (name for name in only if name in unjudged):
         raise ValueError(f"diagnose {name}: needs a judge; set judge.model, .base_url or .script")
     if only:

@@ -22,7 +22,7 @@ from evals.diagnostics.diagnosis import LEFT_OUT, Diagnosis, Diagnostic, Result,
 from evals.diagnostics.registry import DIAGNOSTICS
 from evals.diagnostics.run import diagnose
 from evals.diagnostics.sampling import complete_records, sample
-from evals.diagnostics.settings import NAMES, DiagnoseConfig, JudgeConfig
+from evals.diagnostics.settings import JUDGED, NAMES, DiagnoseConfig, JudgeConfig
 from launch import worker_processes
 from launch.config import load_config
 from launch.diagnose import device_of, models_here
@@ -252,6 +252,7 @@ def test_rows_are_read_while_nobody_concludes(
 
 def test_every_name_has_its_diagnostic() -> None:
     assert DIAGNOSTICS.keys() == set(NAMES)
+    assert {name for name, one in DIAGNOSTICS.items() if "judge" in one.uses} == {*JUDGED}
 
 
 @pytest.mark.parametrize("wrong", [{"names": ("entropi",)}, {"samples": 0}, {"names": ("x", "x")}])

@@ -190,6 +190,19 @@ def test_experiments_add_their_diagnostics_to_one_job(tmp_path: Path) -> None:
     assert one.cells[0].diagnostics == job.path / "diagnostics"
 
 
+def test_diagnostics_take_the_judge_s_gpus_only_where_it_is_asked(tmp_path: Path) -> None:
+    measure = '\n[[measure]]\nname = "m"\nkind = "diagnostic"\nfigure = "f"\ndiagnostic = "{}"\n'
+    on_gpus = SCALE.replace("seeds = [0, 1, 2]", "seeds = [0]\nranks = 1\ngpus = 1\nthreads = 1")
+    on_gpus += "[config.judge]\nmodel = \"large\"\ntensor_parallel = 8\n"
+    found = []
+    for name in ("entropy", "critique_quality"):
+        text = HEAD + variants(variant("base", "base")) + measure.format(name)
+        found += of_kind(grid(tmp_path, text, scale_text=on_gpus), "diagnose")
+    assert [job.gpus for job in found] == [1, 8]
+    (both,) = merged(found)
+    assert both.gpus == 8
+
+
 def test_every_job_comes_after_those_that_it_reads_from(tmp_path: Path) -> None:
     for name in ("table4", "figure5", "table19", "rounds"):
         found = expand(load_experiment(name), load_scale("mini"), tmp_path)

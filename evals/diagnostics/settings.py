@@ -9,6 +9,8 @@ from datagen.backends import TeacherConfig
 
 NAMES = ("entropy", "gradients", "attention", "overlap", "critique_quality", "robustness")
 """All diagnostics. They are listed here by name alone, so that a configuration is read without torch."""
+JUDGED = ("critique_quality", "robustness")
+"""Those that ask a judge."""
 
 
 @dataclass(frozen=True, kw_only=True)

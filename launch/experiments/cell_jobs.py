@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evals.benchmarks import BUILT_IN
+from evals.diagnostics.settings import JUDGED
 from launch.experiments.configurations import (
     Flat,
     choice,
@@ -238,9 +239,7 @@ class Planner:
             tuple(f"diagnostics/{name}.json" for name in names),
             ("cgd", "diagnose", "CONFIG", "--only", ",".join(names)),
             (*model.after, data.id),
-            gpus=max(
-                int(model.flat.get(f"{one}.tensor_parallel", 1)) for one in ("inference", "judge")
-            ),
+            gpus=int(model.flat.get("judge.tensor_parallel", 1)) if {*names} & {*JUDGED} else 1,
             parts=names,
         )
         self.made.diagnostics = job.path / "diagnostics"

@@ -170,7 +170,8 @@ def merged(jobs: Iterable[Job]) -> tuple[Job, ...]:
     for job in jobs:
         known = found.setdefault(job.id, job)
         if missing := [part for part in job.parts if part not in known.parts]:
-            found[job.id] = with_parts(known, (*known.parts, *missing))
+            most = replace(known, gpus=max(known.gpus, job.gpus))
+            found[job.id] = with_parts(most, (*known.parts, *missing))
     return tuple(found.values())
 
 
