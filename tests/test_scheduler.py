@@ -137,9 +137,11 @@ def test_time_left_is_told_once_each_kind_was_measured(tmp_path: Path) -> None:
 
 
 PROGRAM = """
+import signal
 import sys
 
 if __name__ == "__main__":  # processes of jobs read this file, too, and need none of it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
     from pathlib import Path
     sys.path.insert(0, {tests!r})
     from test_scheduler import Resources, fake, run
