@@ -18,6 +18,7 @@ from datagen.records import write_whole
 from evals.report_cells import plain, table
 from launch.experiments.figures import draw
 from launch.experiments.grid import Grid
+from launch.experiments.measures import NO_COLUMN
 from launch.experiments.pages import page
 from launch.experiments.results import collect_results
 
@@ -98,7 +99,9 @@ def seeds_text(seeds: Sequence[int]) -> str:
 
 def notes(results: Json) -> list[str]:
     """All of them."""
-    return [*results["notes"], STATISTICS_NOTE]
+    absent = absent_measures(results) if results["rows"] else []
+    without = [f"Nothing stands for {', '.join(absent)} at this scale."] if absent else []
+    return [*results["notes"], *without, STATISTICS_NOTE]
 
 
 def sections(results: Json) -> Iterator[tuple[str, Sequence[str], list[list[str]]]]:
@@ -108,11 +111,13 @@ def sections(results: Json) -> Iterator[tuple[str, Sequence[str], list[list[str]
     if results["claims"]:
         rows = [claim_line(claim, labels, units) for claim in results["claims"]]
         yield "Claims", CLAIM_HEADER, rows
-    names = list(units)
-    if results["rows"]:
+    absent = absent_measures(results)
+    names = [name for name in units if name not in absent]
+    rows_here = [row for row in results["rows"] if row["measure"] not in absent]
+    if rows_here:
         header = ("", *(heading(name, units[name]) for name in names))
-        yield "Ours, and the paper's in brackets", header, list(overview_lines(results))
-        full = [full_line(row, labels, units[row["measure"]]) for row in results["rows"]]
+        yield "Ours, and the paper's in brackets", header, list(overview_lines(results, names))
+        full = [full_line(row, labels, units[row["measure"]]) for row in rows_here]
         shown = FULL_HEADER if results["reference"] else WITHOUT_REFERENCE
         kept = [FULL_HEADER.index(name) for name in shown]
         yield "In full", shown, [[line[place] for place in kept] for line in full]
@@ -126,13 +131,20 @@ def heading(name: str, unit: str) -> str:
     return f"{name}, {unit}" if unit in ("%", "hours", "s") else name
 
 
-def overview_lines(results: Json) -> Iterator[list[str]]:
+def absent_measures(results: Json) -> list[str]:
+    """Columns of the paper for which nothing stands at this scale, in any row."""
+    there = {row["measure"] for row in results["rows"] if row["state"] != NO_COLUMN}
+    return [measure["name"] for measure in results["measures"] if measure["name"] not in there]
+
+
+def overview_lines(results: Json, names: Sequence[str]) -> Iterator[list[str]]:
     """A line a variant, a column a measure: `41.3 ± 3.4 (46.9)`."""
+    units = {measure["name"]: measure["unit"] for measure in results["measures"]}
     by_place = {(row["variant"], row["measure"]): row for row in results["rows"]}
     for variant in results["variants"]:
         cells = [variant["label"]]
-        for measure in results["measures"]:
-            row, unit = by_place[variant["name"], measure["name"]], measure["unit"]
+        for name in names:
+            row, unit = by_place[variant["name"], name], units[name]
             paper = f" ({number(row['paper']['value'], unit)})" if row["paper"] else ""
             cells.append(with_reach(row, unit) + paper)
         yield cells
