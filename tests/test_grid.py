@@ -193,7 +193,7 @@ def test_experiments_add_their_diagnostics_to_one_job(tmp_path: Path) -> None:
 def test_diagnostics_take_the_judge_s_gpus_only_where_it_is_asked(tmp_path: Path) -> None:
     measure = '\n[[measure]]\nname = "m"\nkind = "diagnostic"\nfigure = "f"\ndiagnostic = "{}"\n'
     on_gpus = SCALE.replace("seeds = [0, 1, 2]", "seeds = [0]\nranks = 1\ngpus = 1\nthreads = 1")
-    on_gpus += "[config.judge]\nmodel = \"large\"\ntensor_parallel = 8\n"
+    on_gpus += '[config.judge]\nmodel = "large"\ntensor_parallel = 8\n'
     found = []
     for name in ("entropy", "critique_quality"):
         text = HEAD + variants(variant("base", "base")) + measure.format(name)
