@@ -62,7 +62,7 @@ def test_a_cell_that_was_not_run_says_so_and_one_that_cannot_be_has_a_dash(tmp_p
         ("cgd", "AMC23"): "–",
     }
     text = markdown(results)
-    assert "| cgd | MATH500 | 54.2 | not run | +3.6 | – | – | not run |" in text
+    assert "| cgd | MATH500 (arithmetic-new) | 54.2 | not run | +3.6 | – | – | not run |" in text
     assert "| AMC23 |" not in text
     assert "Nothing stands for AMC23 at this scale." in text
     assert "3 of the table's cells, counting every seed, are not run." in text

@@ -18,7 +18,7 @@ from datagen.records import write_whole
 from evals.report_cells import plain, table
 from launch.experiments.experiment_files import experiment_names
 from launch.experiments.measures import NOT_RUN
-from launch.experiments.tables import CLAIM_HEADER, claim_line
+from launch.experiments.tables import CLAIM_HEADER, claim_line, titles_of
 
 Json = Mapping[str, Any]
 HEADER = ("experiment", *CLAIM_HEADER)
@@ -78,7 +78,7 @@ def lines_of(results: Json) -> Iterator[list[str]]:
     units = {measure["name"]: measure["unit"] for measure in results["measures"]}
     name = f"{results['name']}: {results['title']}"
     for claim in results["claims"]:
-        yield [name, *claim_line(claim, labels, units)]
+        yield [name, *claim_line(claim, labels, titles_of(results), units)]
     if not results["claims"]:
         states = {row["state"] for row in results["rows"]}
         run = NOT_RUN if states == {NOT_RUN} else NO_CLAIM

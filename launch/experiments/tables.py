@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from datagen.records import write_whole
+from evals.benchmarks import BUILT_IN
 from evals.report_cells import plain, table
 from launch.experiments.figures import draw
 from launch.experiments.grid import Grid
@@ -109,21 +110,32 @@ def sections(results: Json) -> Iterator[tuple[str, Sequence[str], list[list[str]
     labels = {variant["name"]: variant["label"] for variant in results["variants"]}
     units = {measure["name"]: measure["unit"] for measure in results["measures"]}
     if results["claims"]:
-        rows = [claim_line(claim, labels, units) for claim in results["claims"]]
+        rows = [claim_line(claim, labels, titles_of(results), units) for claim in results["claims"]]
         yield "Claims", CLAIM_HEADER, rows
     absent = absent_measures(results)
     names = [name for name in units if name not in absent]
     rows_here = [row for row in results["rows"] if row["measure"] not in absent]
     if rows_here:
-        header = ("", *(heading(name, units[name]) for name in names))
+        titles = titles_of(results)
+        header = ("", *(heading(titles[name], units[name]) for name in names))
         yield "Ours, and the paper's in brackets", header, list(overview_lines(results, names))
-        full = [full_line(row, labels, units[row["measure"]]) for row in rows_here]
+        full = [full_line(row, labels, titles, units[row["measure"]]) for row in rows_here]
         shown = FULL_HEADER if results["reference"] else WITHOUT_REFERENCE
         kept = [FULL_HEADER.index(name) for name in shown]
         yield "In full", shown, [[line[place] for place in kept] for line in full]
     trained = [variant for variant in results["variants"] if variant["training"]]
     if trained:
         yield "Trained on", TRAINED_HEADER, [trained_line(variant) for variant in trained]
+
+
+def titles_of(results: Json) -> dict[str, str]:
+    """What the columns are called: where a problem set of the built-in world stands for a benchmark, that is said."""
+    titles = {}
+    for measure in results["measures"]:
+        ours = ", ".join(name for name in measure["benchmarks"] if name in BUILT_IN)
+        alone = ours and not measure["of"]
+        titles[measure["name"]] = f"{measure['name']} ({ours})" if alone else measure["name"]
+    return titles
 
 
 def heading(name: str, unit: str) -> str:
@@ -161,10 +173,12 @@ def with_reach(row: Json, unit: str) -> str:
     return f"{number(row['value'], unit)} ± {number(reach, unit, like=row['value'])}"
 
 
-def full_line(row: Json, labels: Mapping[str, str], unit: str) -> list[str]:
+def full_line(
+    row: Json, labels: Mapping[str, str], titles: Mapping[str, str], unit: str
+) -> list[str]:
     """Everything about one variant and measure."""
     paper, difference = row["paper"], row.get("difference")
-    cells = [labels[row["variant"]], row["measure"], paper_text(paper, unit)]
+    cells = [labels[row["variant"]], titles[row["measure"]], paper_text(paper, unit)]
     if row["state"] != "measured":
         cells += [row["state"], signed(row["paper_difference"], unit), "–", "–"]
         return [*cells, row["state"]]
@@ -194,10 +208,13 @@ def size_text(row: Json) -> str:
     return f"{row['problems']:,} / {seeds}" if row["problems"] else f"– / {seeds}"
 
 
-def claim_line(claim: Json, labels: Mapping[str, str], units: Mapping[str, str]) -> list[str]:
+def claim_line(
+    claim: Json, labels: Mapping[str, str], titles: Mapping[str, str], units: Mapping[str, str]
+) -> list[str]:
     """One claim with its verdict."""
     first, second = (labels.get(claim[end], claim[end]) for end in ("first", "second"))
-    cells = [f"{first} {claim['relation']} {second}", claim["measure"]]
+    measure = titles.get(claim["measure"], claim["measure"])
+    cells = [f"{first} {claim['relation']} {second}", measure]
     difference = claim.get("difference")
     if difference is None:
         return [*cells, "–", "–", claim["verdict"]]
