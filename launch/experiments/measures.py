@@ -6,7 +6,8 @@
 
 A Reading is a value and, where there is one, the score of each problem: that is what a comparison pairs. Problems are
 known by id and by the hash of what was asked, so two of them are one only if they are the same in words. What cannot
-be read is a Gap: "not run" where a file is missing, "–" where the scale or the variant has no such thing.
+be read is a Gap: "not run" where a file is missing, "–" where the scale or the variant has no such thing,
+"undefined" where a diagnostic says that its figure has no value on these records.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from launch.experiments.scale import Scale
 
 NOT_RUN = "not run"
 NO_COLUMN = "–"
+UNDEFINED = "undefined"
 SECONDS_AN_HOUR = 3600
 Scores = Mapping[tuple[str, str], float]
 """(id, hash of the prompt) → score."""
@@ -53,7 +55,7 @@ class Gap:
     """Why there is no value."""
 
     state: str
-    """NOT_RUN or NO_COLUMN."""
+    """NOT_RUN, NO_COLUMN or UNDEFINED."""
     why: str = ""
     """What a reader should know beyond that."""
 
@@ -177,8 +179,11 @@ def read_diagnostic(folder: Path | None, measure: Measure) -> Reading | Gap:
     path = folder / f"{measure.diagnostic}.json"
     if not path.exists():
         return Gap(NOT_RUN)
-    figures = read_json(path)["figures"]
+    told = read_json(path)
+    figures = told["figures"]
     if figures.get(measure.figure) is None:
+        if any("not defined" in note.lower() for note in told.get("notes", ())):
+            return Gap(UNDEFINED)
         hint = suggest(measure.figure, list(figures))
         return Gap(NOT_RUN, f"{measure.diagnostic} gives no figure {measure.figure!r}{hint}")
     value = float(figures[measure.figure])
