@@ -12,7 +12,7 @@ from reproduced import evaluated, experiment, folder_of, grid_of, marked, row, t
 from evals.statistics import pass_at_k
 from launch.experiments.experiment import Measure, Variant, completed
 from launch.experiments.grid import Cell, Grid
-from launch.experiments.measures import NO_COLUMN, NOT_RUN, Gap, Reading, read_measure
+from launch.experiments.measures import NO_COLUMN, NOT_RUN, UNDEFINED, Gap, Reading, read_measure
 
 CGD = Variant(name="cgd", objective="cgd")
 MATH = completed(Measure(name="MATH500", benchmark="MATH500"))
@@ -162,6 +162,16 @@ def test_a_figure_that_a_diagnostic_lacks_is_named_with_its_neighbour(tmp_path: 
     found = entropy(tmp_path, "entropy.men")
     assert isinstance(found, Gap)
     assert "did you mean entropy.mean" in found.why
+
+
+def test_a_figure_without_a_value_on_these_records_is_undefined_and_not_missing(
+    tmp_path: Path,
+) -> None:
+    diagnosed(tmp_path, {"entropy.mean": 1.5}, [])
+    path = folder_of(tmp_path, "cgd", 0) / "diagnostics" / "entropy.json"
+    told = json.loads(path.read_text()) | {"notes": ["Not defined on these records: entropy.sd."]}
+    path.write_text(json.dumps(told))
+    assert entropy(tmp_path, "entropy.sd") == Gap(UNDEFINED)
 
 
 def test_accounts_add_up_in_hours_and_seconds(tmp_path: Path) -> None:
