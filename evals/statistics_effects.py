@@ -57,15 +57,21 @@ def paired_t_test(first: Sequence[float], second: Sequence[float]) -> PairedT:
     mean = float(differences.mean())
     error = float(differences.std(ddof=1)) / sqrt(len(differences))
     t = mean / error if error else 0.0 if mean == 0 else inf if mean > 0 else -inf
-    reach = t_quantile(freedom) * error
     return PairedT(
         pairs=len(differences),
         difference=mean,
         standard_error=error,
-        interval=Interval(mean - reach, mean + reach),
+        interval=t_interval(differences),
         t=t,
         p_value=t_two_sided(t, freedom),
     )
+
+
+def t_interval(values: Sequence[float]) -> Interval:
+    """Student's 95 % interval of the mean of two values or more."""
+    reach = t_quantile(len(values) - 1) * float(np.std(values, ddof=1)) / sqrt(len(values))
+    mean = float(np.mean(values))
+    return Interval(mean - reach, mean + reach)
 
 
 def t_two_sided(t: float, freedom: float) -> float:

@@ -134,14 +134,17 @@ def moved_servers(config: Config) -> set[str]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(
+    folder: Path,
+    other: str = "another process",
+    remedy: str = "wait for it, or use another run.dir",
+) -> Iterator[None]:
     """Keeps a second process out of the folder. The lock goes with the process, however it ends."""
     with (folder / ".lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            message = f"another process is working in {folder}; wait for it, or use another run.dir"
-            raise ValueError(message) from None
+            raise ValueError(f"{other} is working in {folder}; {remedy}") from None
         yield
 
 

@@ -21,7 +21,6 @@ low and high are null where one text alone is left, and all three where none is:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ from torch import Tensor
 
 from evals.diagnostics.attention_regions import FIELD_OF, REGIONS
 from evals.diagnostics.diagnosis import Row
-from evals.statistics_effects import t_quantile
+from evals.statistics_effects import t_interval
 
 PHASES = ("early", "middle", "late")
 PARTS = 20
@@ -123,5 +122,5 @@ def cell(values: np.ndarray) -> Cell:
     mean = float(values.mean())
     if len(values) == 1:
         return [mean, None, None]
-    reach = t_quantile(len(values) - 1) * float(values.std(ddof=1)) / sqrt(len(values))
-    return [mean, max(0.0, mean - reach), min(1.0, mean + reach)]
+    known = t_interval(values)
+    return [mean, max(0.0, known.low), min(1.0, known.high)]

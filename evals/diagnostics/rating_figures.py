@@ -24,7 +24,7 @@ from evals.diagnostics.diagnosis import Diagnosis, Result, Row
 from evals.diagnostics.moments import moments
 from evals.diagnostics.ratings import SCALES
 from evals.intervals import Interval, wilson_interval
-from evals.statistics_effects import cohens_d, odds_ratio, t_quantile
+from evals.statistics_effects import cohens_d, odds_ratio, t_interval, t_quantile
 
 CLASSES = ("wrong", "right")
 CONTROLS = ("generic", "unrelated")
@@ -141,8 +141,7 @@ def mean_with_interval(name: str, ratings: Sequence[float]) -> dict[str, float]:
     mean = float(np.mean(ratings))
     if len(ratings) < 2:
         return {name: mean}
-    reach = t_quantile(len(ratings) - 1) * float(np.std(ratings, ddof=1)) / sqrt(len(ratings))
-    return {name: mean} | bounds(name, Interval(mean - reach, mean + reach))
+    return {name: mean} | bounds(name, t_interval(ratings))
 
 
 def bounds(name: str, interval: Interval) -> dict[str, float]:

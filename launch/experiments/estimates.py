@@ -26,7 +26,7 @@ from evals.statistics import (
     mean_interval,
     paired_t_test,
 )
-from evals.statistics_effects import t_quantile
+from evals.statistics_effects import t_interval, t_quantile
 from evals.statistics_paired import sign_flip_test
 from evals.statistics_power import SIGNIFICANCE, Z_POWER
 from launch.experiments.measures import Reading, Scores
@@ -157,7 +157,7 @@ def interval_over_seeds(values: Sequence[float]) -> Interval | None:
     """Student's t; None of fewer than three."""
     if len(values) < MIN_SEEDS:
         return None
-    return paired_t_test(values, [0.0] * len(values)).interval
+    return t_interval(values)
 
 
 def interval_over_problems(pools: Sequence[Sequence[float]], is_share: bool) -> Interval | None:

@@ -10,7 +10,6 @@ checkpoints a training keeps counts, since accuracy per epoch reads them.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
+from datagen import plan
 from datagen.records import write_whole
 from engine.config import flatten, to_toml
 from launch.config import BUILTIN, PACKAGE
@@ -138,8 +138,7 @@ def ignored() -> frozenset[str]:
 
 def digest(value: Any) -> str:
     """The first digits of a hash."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+    return plan.digest(value)[:KEY_LENGTH]
 
 
 def without_place(value: Any, pool: Path) -> Any:

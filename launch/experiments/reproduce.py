@@ -8,12 +8,10 @@ table. A command with other settings or seeds than the experiment's own writes i
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,8 @@ from launch.experiments.scheduler import Outcome, Resources, Scheduler
 ALL = "all"
 RESULTS = EXPERIMENTS / "results"
 EXIT_SOME_FAILED = 1
+ONE_COMMAND = "name all experiments in one command, or use --dir"
+"""What to do where another one is at work."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,10 +93,13 @@ def reproduce(command: Command) -> int:
         raise ValueError(
             "--keep is for results of an experiment as it stands: without --set, --only, --seeds"
         )
+    from launch.runs import locked  # loads torch
+
     scale, grids = grids_of(command)
     jobs = merged(job for grid in grids for job in grid.jobs)
     pool = command.folder / scale.name / "pool"
-    with alone_in(pool):
+    pool.mkdir(parents=True, exist_ok=True)
+    with locked(pool, "another `cgd reproduce`", ONE_COMMAND):
         left = [job for job in jobs if not job.is_done]
         concluder = Concluder(command, grids, left)
         for line in opening(grids, jobs, left):
@@ -164,19 +167,6 @@ def resources_of(scale: Scale, jobs: Sequence[Job], at_once: int | None) -> Reso
             "commands, and `--dry-run --write-jobs DIR` writes them as scripts for another machine"
         )
     return Resources(at_once or max(1, len(gpus)), scale.threads, gpus)
-
-
-@contextmanager
-def alone_in(pool: Path) -> Iterator[None]:
-    """Keeps a second command out of the pool. The lock goes with the process, however it ends."""
-    pool.mkdir(parents=True, exist_ok=True)
-    with (pool / ".lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            message = f"another `cgd reproduce` is working in {pool}; name all experiments in one command, or use --dir"
-            raise ValueError(message) from None
-        yield
 
 
 # ---- tables -----------------------------------------------------------------------------------------
