@@ -67,7 +67,7 @@ def paired_t_test(first: Sequence[float], second: Sequence[float]) -> PairedT:
     )
 
 
-def t_interval(values: Sequence[float]) -> Interval:
+def t_interval(values: Sequence[float] | np.ndarray) -> Interval:
     """Student's 95 % interval of the mean of two values or more."""
     reach = t_quantile(len(values) - 1) * float(np.std(values, ddof=1)) / sqrt(len(values))
     mean = float(np.mean(values))

@@ -18,6 +18,7 @@ from launch.code_version import code_digest
 from launch.experiments import reproduce, tables
 from launch.experiments.jobs import Job
 from launch.experiments.scheduler import Outcome
+from launch.runs import locked
 
 ROOT = Path(__file__).parents[1]
 
@@ -196,7 +197,9 @@ def test_mistakes_are_said_before_anything_is_run(
 
 
 def test_a_second_command_on_the_same_pool_waits_outside(world: SimpleNamespace, cgd: Run) -> None:
-    with reproduce.alone_in(world.folder / "mini" / "pool"):
+    pool = world.folder / "mini" / "pool"
+    pool.mkdir(parents=True)
+    with locked(pool):
         code, printed = cgd("reproduce", "one", "--dir", world.folder)
     assert code == 2
     assert "another `cgd reproduce` is working in" in printed

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from evals.benchmarks import BUILT_IN
 from evals.diagnostics.settings import JUDGED
+from launch.cluster.slurm import training_command
 from launch.experiments.configurations import (
     Flat,
     choice,
@@ -23,7 +24,7 @@ from launch.experiments.configurations import (
 )
 from launch.experiments.epochs import EpochEnd, planned_steps
 from launch.experiments.experiment import Ask, Experiment, Variant
-from launch.experiments.jobs import HEAD, SECTIONS_OF, STEP, Job, Kind, digest, key_of
+from launch.experiments.jobs import SECTIONS_OF, STEP, Job, Kind, digest, key_of
 from launch.experiments.scale import Scale
 
 ALL_STAGES = "distilled_sft"
@@ -155,12 +156,13 @@ class Planner:
         flat |= {"train.objective": objective, "train.data": str(records)}
         nodes = -(-ranks // self.scale.gpus_per_node) if self.scale.gpus else 1
         own = f"train/{objective}"
+        many_ranks = training_command(nodes, ranks // nodes, "CONFIG")
         job = self.add(
             "train",
             flat,
             self.called(f"training {self.variant.title}", self.seed, number),
             (f"{own}/export/config.json", f"{own}/summary.json"),
-            training_command(ranks, nodes),
+            ("cgd", "train", "CONFIG") if ranks == 1 else many_ranks,
             (*student.after, source.id),
             gpus=ranks,
             nodes=nodes,
@@ -257,16 +259,6 @@ class Planner:
         others = [f"{kind} {name}" for kind, name in kinds.items() if name != "main"]
         again = [f"round {number}"] if number > 1 else []
         return ", ".join([what, *again, *others, f"seed {seed}"])
-
-
-def training_command(ranks: int, nodes: int) -> tuple[str, ...]:
-    """One process, one machine's ranks, or several machines', which meet at the first one, $HEAD."""
-    if ranks == 1:
-        return ("cgd", "train", "CONFIG")
-    meet = ("--rdzv-backend", "c10d", "--rdzv-endpoint", f"{HEAD}:29500")
-    where = ("--nnodes", str(nodes), *meet) if nodes > 1 else ("--standalone",)
-    processes = ("--nproc-per-node", str(ranks // nodes))
-    return ("python", "-m", "engine.torchrun", *where, *processes, "-m", "engine.train", "CONFIG")
 
 
 def seed_of_evaluation(flat: Flat, seed: int) -> int:

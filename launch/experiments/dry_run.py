@@ -17,12 +17,13 @@ from engine.plan import make_plan
 from engine.plan_rows import Assumptions
 from engine.plan_shapes import GIB, SHAPES
 from engine.settings import StudentConfig
+from launch.cluster.slurm import batch_script, shell_line, submit_lines
 from launch.config import Config, resolve
 from launch.experiments.configurations import resolved
 from launch.experiments.jobs import KINDS, Job, merged
 from launch.experiments.reproduce import Command, grids_of, opening
 from launch.experiments.scale import Scale
-from launch.experiments.scripts import shell_line, slurm_script, submit_lines, write_scripts
+from launch.experiments.scripts import batch_job, write_scripts
 
 
 def dry_run(command: Command, write_to: Path | None) -> None:
@@ -80,12 +81,13 @@ def slurm_lines(left: Sequence[Job], scale: Scale, place: Path) -> Iterator[str]
     if scale.launcher != "slurm" or not left:
         return
     yield "\nFor Slurm:"
-    yield from submit_lines(left, place)
+    yield from submit_lines([batch_job(job, scale) for job in left], place)
     for kind in KINDS:
         first = next((job for job in left if job.kind == kind), None)
         if first is not None:
-            yield f"\n--- {place}/{first.kind}-{first.key}.sbatch"
-            yield slurm_script(first, scale).rstrip()
+            batch = batch_job(first, scale)
+            yield f"\n--- {place}/{batch.script}"
+            yield batch_script(batch).rstrip()
 
 
 # ---- memory and time --------------------------------------------------------------------------------

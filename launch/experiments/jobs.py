@@ -10,6 +10,7 @@ checkpoints a training keeps counts, since accuracy per epoch reads them.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
-from datagen import plan
 from datagen.records import write_whole
 from engine.config import flatten, to_toml
 from launch.config import BUILTIN, PACKAGE
@@ -47,8 +47,6 @@ KEPT = {"train.save_every", "train.keep_checkpoints", "diagnose", "judge"}
 another job."""
 KEY_LENGTH = 12
 STEP = "STEP"
-HEAD = "$HEAD"
-"""In a command, the name of the first of several machines: a variable of the shell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +136,8 @@ def ignored() -> frozenset[str]:
 
 def digest(value: Any) -> str:
     """The first digits of a hash."""
-    return plan.digest(value)[:KEY_LENGTH]
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
 def without_place(value: Any, pool: Path) -> Any:
