@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from datagen.generators import Generator
+from datagen.plan import digest
 from datagen.progress_bar import Say
 from datagen.records import Record
 
@@ -56,6 +58,16 @@ class Diagnosis:
     judge: Callable[[], Generator] | None
     """Makes the judge; None where none is configured."""
     say: Say
+
+    @cached_property
+    def records_sha256(self) -> str:
+        """Of the sample."""
+        return digest([about(record) for record in self.records])
+
+
+def about(record: Record) -> dict[str, Any]:
+    """What of a record is measured: all but how it was made."""
+    return {name: value for name, value in record.to_json().items() if name != "provenance"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,10 +27,10 @@ from datagen.generators import what_matters
 from datagen.model_folder import fingerprint
 from datagen.plan import digest
 from datagen.progress_bar import LINE_EVERY_SECONDS, Say, clock
-from datagen.records import Record, json_line, write_whole
+from datagen.records import json_line, write_whole
 from datagen.workers import Worker, alone
 from engine.config import differences
-from evals.diagnostics.diagnosis import LEFT_OUT, Diagnosis, Diagnostic, Row
+from evals.diagnostics.diagnosis import LEFT_OUT, Diagnosis, Diagnostic, Row, about
 from evals.diagnostics.rows import append_rows, partial_of, partials, read_rows
 from evals.diagnostics.sampling import complete_records, sample
 
@@ -90,21 +90,11 @@ def settings_of(diagnostic: Diagnostic, task: Diagnosis) -> dict[str, Any]:
     if "max_tokens" in diagnostic.uses:
         settings["max_tokens"] = task.max_tokens
     if "records" in diagnostic.uses:
-        settings["records"] = records_sha256(task)
+        settings["records"] = task.records_sha256
     if "judge" in diagnostic.uses:
         assert task.judge is not None, "the caller has seen to it"
         settings["judge"] = what_matters(task.judge().identity)
     return settings
-
-
-def about(record: Record) -> dict[str, Any]:
-    """What of a record is measured: all but how it was made."""
-    return {name: value for name, value in record.to_json().items() if name != "provenance"}
-
-
-def records_sha256(task: Diagnosis) -> str:
-    """Of the sample."""
-    return digest([about(record) for record in task.records])
 
 
 def read_finished(name: str, settings: dict[str, Any], task: Diagnosis) -> dict[str, Any] | None:
@@ -115,7 +105,7 @@ def read_finished(name: str, settings: dict[str, Any], task: Diagnosis) -> dict[
     except FileNotFoundError:
         return None
     changed = differences(result.get("settings", {}), settings)
-    if result.get("records_sha256") != records_sha256(task):
+    if result.get("records_sha256") != task.records_sha256:
         changed.append("other records")
     if not (task.folder / f"{name}.jsonl").exists():
         changed.append(f"{name}.jsonl is missing")
@@ -192,7 +182,7 @@ def conclude(
         "n": len(measured),
         "left_out": dict(reasons),
         "model": str(task.model) if "model" in diagnostic.uses else None,
-        "records_sha256": records_sha256(task),
+        "records_sha256": task.records_sha256,
         "settings": settings,
         "figures": finite,
         "curves": result.curves,

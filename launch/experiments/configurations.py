@@ -71,13 +71,18 @@ def rounded(rate: float) -> float:
 
 def choice(scale: Scale, variant: Variant, kind: str) -> Choice:
     """The student, teacher or prompt set of a variant. Raises ConfigError where the scale has no such one."""
-    name = getattr(variant, kind if kind == "prompts" else kind.removesuffix("s"))
+    name = chosen(variant, kind)
     known: Mapping[str, Choice] = getattr(scale, kind)
     if name not in known:
         hint = suggest(name, known)
         there = f"{name!r} is none of the scale's {kind}: {', '.join(known)}{hint}"
         raise ConfigError([f"{variant.name}: {there}"])
     return known[name]
+
+
+def chosen(variant: Variant, kind: str) -> str:
+    """What a variant calls its student, teacher or prompt set."""
+    return str(getattr(variant, kind if kind == "prompts" else kind.removesuffix("s")))
 
 
 def evaluation_of(flat: Flat, scale: Scale, ask: Ask) -> dict[str, Any]:
@@ -129,12 +134,12 @@ def made_alike(overrides: Flat, variants: Sequence[Variant], scale: Scale) -> li
     problems = []
     for kind in CHOICES:
         known: Mapping[str, Choice] = getattr(scale, kind)
-        names = {getattr(one, kind if kind == "prompts" else kind[:-1]) for one in variants}
-        chosen = [flatten(known[name].set) for name in sorted(names & known.keys())]
+        names = {chosen(one, kind) for one in variants}
+        settings = [flatten(known[name].set) for name in sorted(names & known.keys())]
         problems += [
             f"--set {key}: the {kind} of these variants differ in it; choose variants with --only"
             for key in overrides
-            if len({str(one.get(key)) for one in chosen}) > 1
+            if len({str(one.get(key)) for one in settings}) > 1
         ]
     return problems
 

@@ -19,7 +19,7 @@ from launch.experiments.experiment_files import ALIASES, experiment_names, load_
 from launch.experiments.grid import Grid, expand
 from launch.experiments.jobs import KINDS, Job, merged
 from launch.experiments.reproduce import ALL, RESULTS
-from launch.experiments.scale import Scale, load_scale
+from launch.experiments.scale import Choice, Scale, load_scale
 
 NOWHERE = Path("runs/reproduce")
 """Keys do not depend on where the pool lies."""
@@ -114,8 +114,14 @@ def models_of(grid: Grid) -> Iterator[str]:
         names = dict.fromkeys(
             getattr(v, kind) for v in grid.variants if kind == "student" or v.is_trained
         )
-        if labels := dict.fromkeys(known[name].label or name for name in names):
+        if labels := dict.fromkeys(called(name, known[name]) for name in names):
             yield f"{kind}{'s' * (len(labels) > 1)}: {' | '.join(labels)}"
+
+
+def called(name: str, choice: Choice) -> str:
+    """`plain student (for S1.1-3B)`."""
+    label = choice.label or name
+    return f"{label} (for {choice.paper})" if choice.paper not in ("", label) else label
 
 
 def hours_of(jobs: Sequence[Job]) -> float | None:
@@ -133,7 +139,8 @@ def total_line(scale: Scale, grids: Sequence[Grid]) -> str:
     time = "hours not known" if hours is None else f"{hours:,.1f} {unit}"
     source = f" ({scale.hours.source})" if scale.hours.source else ""
     together = f"{len(jobs):,} jobs, each once ({apart:,} if none were shared)"
-    return f"{scale.name}: {len(grids)} experiments, {together}, {time}{source}"
+    title = f" ({scale.title})" if scale.title else ""
+    return f"{scale.name}{title}: {len(grids)} experiments, {together}, {time}{source}"
 
 
 # ---- what was measured ------------------------------------------------------------------------------
@@ -157,7 +164,8 @@ def headline(found: Facts) -> str:
     if claims:
         first, difference = claims[0], claims[0]["difference"]
         what = f"{first['first']} − {first['second']} on {first['measure']}"
-        more = f"; {len(claims) - 1} more claims" if len(claims) > 1 else ""
+        others = len(claims) - 1
+        more = f"; {others} more claim{'s' * (others > 1)}" if others else ""
         return f"{what} {spread(difference)}, {n_of(difference)}: {first['verdict']}{more}"
     row = next((row for row in found["rows"] if row["value"] is not None), None)
     if row is None:

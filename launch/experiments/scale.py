@@ -53,6 +53,7 @@ class Scale:
 
     name: ScaleName
     title: str = ""
+    """What it is, in a few words."""
     seeds: tuple[int, ...]
     data_seed: int | None = None
     """Records are made once, with this seed, for trainings with all seeds; unset, anew for every seed."""
@@ -66,8 +67,8 @@ class Scale:
     """On one machine; a training on more ranks takes several."""
     device: str = "H200"
     """What `cgd plan` plans for."""
-    launcher: Literal["here", "torchrun", "slurm"] = "here"
-    """What commands look like."""
+    launcher: Literal["here", "slurm"] = "here"
+    """Whether the jobs are run here, or printed as scripts of a cluster too."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """The benchmark that stands for each of the paper's columns."""
     asked: tuple[str, ...] = ()
