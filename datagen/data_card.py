@@ -10,6 +10,7 @@ paths of the machine that wrote them are nobody's business.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from datagen.plan import FILLED_BY
 from datagen.records import Record
 
 PAPER = "https://arxiv.org/abs/2505.11628"
+LONG_HASH = r"\b([0-9a-f]{12})[0-9a-f]{4,}\b"
+"""Its first twelve digits tell it from another."""
 TEXTS = ("prompt", "answer", "student_answer", "critique", "refined_answer", "teacher_answer")
 WRITTEN_BY = {
     "answer": "student's answers",
@@ -70,12 +73,14 @@ def writer(provenance: Mapping[str, Any]) -> dict[str, str]:
     revision = provenance.get("fingerprint") or provenance.get("revision")
     found = {
         "model": public_name(str(provenance.get("model", "not known"))),
-        "revision": str(revision or ""),
+        "revision": re.sub(LONG_HASH, r"\1", str(revision or "")),
         "back end": str(provenance.get("backend", "")),
         "wording": public_name(str(provenance.get("template") or "")),
         "wording's hash": str(provenance.get("template_sha256") or "")[:12],
         "sampling": sampling_words(provenance.get("sampling") or {}),
     }
+    if provenance.get("backend") == "scripted":
+        del found["sampling"]  # a function draws nothing
     return {name: value for name, value in found.items() if value}
 
 
@@ -101,7 +106,7 @@ def data_card(
     """The whole card. `files`: the configurations and the file of each; `rows`: how many each holds;
     `licence`: that of the prompts, where it is known."""
     sections = [
-        f"---\n{front_matter(files)}---",
+        f"---\n{front_matter(title, files, facts.records)}---",
         f"# {title}",
         "Prompts, a student's answers to them, a teacher's critiques of these answers and the answers refined with "
         f"them: data for critique-guided distillation ([arXiv 2505.11628]({PAPER})).",
@@ -128,15 +133,22 @@ models that wrote them. Both are named above. Whether the texts are right was no
 """
 
 
-def front_matter(files: Mapping[str, str]) -> str:
+def front_matter(title: str, files: Mapping[str, str], records: int) -> str:
     """What the hub and `load_dataset` read, as YAML."""
-    lines = ["tags:", "- critique-guided-distillation", "task_categories:", "- text-generation"]
-    lines.append("configs:")
+    lines = [f"pretty_name: {json.dumps(title)}", "tags:", "- critique-guided-distillation"]
+    lines += ["task_categories:", "- text-generation"]
+    lines += ["size_categories:", f"- {size_category(records)}", "configs:"]
     for index, (name, file) in enumerate(files.items()):
         lines += [f"- config_name: {name}", "  data_files:", "  - split: train"]
         lines.append(f"    path: {json.dumps(file)}")
         lines += ["  default: true"] if index == 0 else []
     return "\n".join(lines) + "\n"
+
+
+def size_category(records: int) -> str:
+    """The hub's word for so many rows."""
+    words = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M")
+    return words[min(len(str(max(records, 100))) - 3, len(words) - 1)]
 
 
 def loading(files: Mapping[str, str], rows: Mapping[str, int]) -> str:
@@ -190,8 +202,13 @@ def judged(facts: DataFacts) -> str:
 def table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A heading and a table."""
     lines = [head, ["---"] * len(head), *rows]
-    cells = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+    cells = ["| " + " | ".join(in_cell(cell) for cell in line) + " |" for line in lines]
     return "\n".join([f"## {title}", "", *cells])
+
+
+def in_cell(text: str) -> str:
+    """On one line, and without what would end the cell."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 assert set(WRITTEN_BY) == set(FILLED_BY.values())

@@ -27,7 +27,7 @@ from datagen.gates import Judge
 from datagen.generators import Generator
 from datagen.journal import open_journals
 from datagen.plan import plan_stages
-from datagen.progress_bar import Say, say_line
+from datagen.progress_bar import Say, Watch, say_line, unwatched
 from datagen.publish import JOURNALS, publish, read_prompts
 from datagen.stages import GenerateConfig
 from datagen.workers import Worker
@@ -51,6 +51,7 @@ def run_flow(
     devices: Mapping[str, int] | None = None,
     flops: Mapping[str, TextFlops] | None = None,
     retry_failed: bool = True,
+    watch: Watch = unwatched,
 ) -> Published | None:
     """Takes the prompts through the stages, and writes the stages' files into `folder`.
 
@@ -78,7 +79,7 @@ def run_flow(
     mine = [record for record in records if me.owns(record.id)]
     with open_journals(folder / JOURNALS, me.journal, say, me.owns) as (journals, append):
         budget = Budget.of(config, prices or {}, journals.spent, me.count)
-        writing = Writing(course, config, journals, append, budget, say)
+        writing = Writing(course, config, journals, append, budget, say, watch)
         writing.look_around(mine)
         (folder / SUMMARY).unlink(missing_ok=True)  # what it speaks of is about to change
         writing.write(student, teacher)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
-from datagen.progress_bar import LINE_EVERY_SECONDS, Say, clock
+from datagen.progress_bar import BAR, LINE_EVERY_SECONDS, Say, Watch, clock, unwatched
 
 WINDOW_SECONDS = 300.0
 """The rate is that of so many last seconds."""
@@ -25,8 +25,16 @@ WINDOW_SECONDS = 300.0
 class FlowProgress:
     """Counts texts as they come, and tells now and then."""
 
-    def __init__(self, stages: Sequence[str], total: int, done: Counter[str], say: Say) -> None:
+    def __init__(
+        self,
+        stages: Sequence[str],
+        total: int,
+        done: Counter[str],
+        say: Say,
+        watch: Watch = unwatched,
+    ) -> None:
         """`total` records, of which `done` have their text of a stage."""
+        self._watch = watch
         self._stages, self._total, self._say = stages, total, say
         self._done, self._begun_with = Counter(done), sum(done.values())
         self._texts: Counter[str] = Counter()
@@ -36,7 +44,9 @@ class FlowProgress:
         self._bar: tqdm[None] | None = None
         if sys.stderr.isatty():
             todo = total * len(stages)
-            self._bar = tqdm(total=todo, initial=self._begun_with, unit="text", smoothing=0.1)
+            self._bar = tqdm(
+                total=todo, initial=self._begun_with, bar_format=BAR, dynamic_ncols=True
+            )
 
     @property
     def written_tokens(self) -> int:
@@ -72,7 +82,9 @@ class FlowProgress:
             while len(self._marks) > 2 and now - self._marks[0][0] > WINDOW_SECONDS:
                 self._marks.popleft()
             if self._bar is not None:
-                self._bar.set_postfix_str(self._rate_and_time(), refresh=False)
+                self._bar.set_postfix_str(self.line(), refresh=False)
+            left, rate = self.left_tokens(), self._rate()
+            self._watch(self.written_tokens, self.written_tokens + left, rate, self._places())
         if self._bar is None and now - self._said >= LINE_EVERY_SECONDS:
             self._said = now
             self._say(self.line())
@@ -84,12 +96,17 @@ class FlowProgress:
 
     def line(self) -> str:
         """Where every stage is, how fast, how long still."""
-        places = [f"{s} {self._done[s]:,}/{self._total:,}" for s in self._stages]
-        return f"{', '.join(places)}; {self._rate_and_time()}"
+        return f"{self._places()}; {self._rate_and_time()}"
+
+    def _places(self) -> str:
+        return ", ".join(f"{s} {self._done[s]:,}/{self._total:,}" for s in self._stages)
+
+    def _rate(self) -> float:
+        (then, tokens), now = self._marks[0], time.monotonic()
+        return (self.written_tokens - tokens) / max(now - then, 1e-9)
 
     def _rate_and_time(self) -> str:
-        (then, tokens), now = self._marks[0], time.monotonic()
-        rate = (self.written_tokens - tokens) / max(now - then, 1e-9)
+        rate = self._rate()
         left = f", {clock(self.left_tokens() / rate)} left" if rate > 0 else ""
         return f"{rate:,.0f} tokens/s{left}"
 

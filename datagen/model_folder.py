@@ -10,6 +10,7 @@ tells trainings apart without reading hundreds of gigabytes.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -39,11 +40,32 @@ def _fetch(name: str, revision: str | None, key: str) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(HASHED)))
     except Exception as error:  # network, authorisation, spelling: the hub has an error for each
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        at = f" at revision {revision}" if revision else ""
-        raise ValueError(
-            f"{key}: there is no folder {name}, and the hub does not give {name}{at}: {reason}"
-        ) from error
+        raise ValueError(f"{key}: {hub_in_words(error, name, revision)}") from error
+
+
+def hub_in_words(error: Exception, name: str, revision: str | None) -> str:
+    """Why a model did not come from the hub, and the command that mends it."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    at = f" at revision {revision}" if revision else ""
+    if "GatedRepoError" in kinds:
+        page = f"https://huggingface.co/{name}"
+        return f"{name} is gated on the hub: accept its conditions at {page}, then `hf auth login`"
+    if "RevisionNotFoundError" in kinds:
+        return f"the hub has no {name}{at}: see https://huggingface.co/{name}/tree/main"
+    if "RepositoryNotFoundError" in kinds:
+        return (
+            f"there is no folder {name}, and the hub does not give {name}: it knows no such model; check the "
+            "spelling; a private one needs `hf auth login`"
+        )
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    offline = os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE")
+    offline = offline and not kinds.isdisjoint({"LocalEntryNotFoundError", "OfflineModeIsEnabled"})
+    remedy = (
+        f"HF_HUB_OFFLINE is set: `env -u HF_HUB_OFFLINE hf download {name}`"
+        if offline
+        else f"{reason}; `hf download {name}` where there is a connection, then name that folder"
+    )
+    return f"there is no folder {name}, and the hub does not give {name}{at}: {remedy}"
 
 
 def fingerprint(folder: Path) -> str:

@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from datagen.records import json_line, write_whole
+from datagen.records import json_line, named, write_whole
 
 
 class Output:
@@ -29,7 +30,8 @@ class Output:
     def write(self, values: Mapping[str, Any]) -> None:
         """One line."""
         line = json_line(values)
-        self._file.write(line)
+        with named(self.path):
+            self._file.write(line)
         self._sha256.update(line)
 
     def is_in_place(self) -> bool:
@@ -38,13 +40,15 @@ class Output:
 
     def keep(self) -> None:
         """Replaces the file there."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        os.replace(self._aside, self.path)
+        with named(self.path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            os.replace(self._aside, self.path)
 
     def discard(self) -> None:
         """Leaves the file there as it is."""
-        self._file.close()
+        with suppress(OSError):  # what a full disk has not taken was an error already
+            self._file.close()
         self._aside.unlink(missing_ok=True)
 
 

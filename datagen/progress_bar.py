@@ -1,8 +1,9 @@
-"""What all progress lines share: where sentences go, how often, and a span of time in words."""
+"""What all progress lines share: where sentences go, how often, how a bar looks, and a span of time in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 Say = Callable[[str], None]
 """Where a stage's sentences go."""
@@ -13,8 +14,21 @@ def say_line(text: str) -> None:
     print(text, flush=True)
 
 
+class Watch(Protocol):
+    """Who else wants to know how far a stage is. Called as texts come, a few times a second at most."""
+
+    def __call__(self, done: float, total: float, per_second: float, message: str) -> None:
+        """Tokens written, tokens in all by the mean length so far, the rate, and the place in words."""
+
+
+def unwatched(done: float, total: float, per_second: float, message: str) -> None:
+    """Nobody does."""
+
+
 LINE_EVERY_SECONDS = 30.0
 """In a log file."""
+BAR = "{desc}{percentage:3.0f}%|{bar}| {postfix}"
+"""On a terminal: the time left is told by tokens, behind the bar, and not by the bar itself."""
 
 
 def clock(seconds: float) -> str:

@@ -181,7 +181,7 @@ def too_many_failed(failed: Sequence[Failed], published: Published, config: Gene
     )
     share = 100 * published.failed / published.prompts
     return (
-        f"{published.failed:,} of {published.prompts:,} records ({share:.2g} %) have failed, more than "
+        f"{published.failed:,} of {published.prompts:,} records ({share:.1f} %) have failed, more than "
         f"generate.max_failed_share = {config.max_failed_share:g} allows:\n{reasons}\n{too_long}"
         f"All texts are safe, and {published.folder / 'failed.jsonl'} names these records. The same "
         "command tries them again; with a larger generate.max_failed_share they are left out"

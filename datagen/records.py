@@ -14,10 +14,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+
+from datagen.text_files import why
 
 ALWAYS_WRITTEN = ("id", "prompt", "answer", "final_answer", "source")
 """These stand in every line, as null where unknown; the others appear once they are filled."""
@@ -108,7 +111,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         try:
             values = json.loads(line.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}:{number}: not a line of JSON ({error})") from None
+            raise ValueError(f"{path}:{number}: not a line of JSON ({why(error)})") from None
         if not isinstance(values, dict):
             kind = type(values).__name__
             raise ValueError(f"{path}:{number}: expected a JSON object, got {kind}")
@@ -162,8 +165,23 @@ def write_whole(path: Path, content: bytes) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
+    with named(path):
+        try:
+            with aside.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, path)
+        except OSError:
+            with suppress(OSError):
+                aside.unlink()  # half a file would only fill the disk
+            raise
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """A failure to write says where it was: what the system raises about a full disk names no file."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from datagen.rows import Row
+from datagen.text_files import why
 
 SUFFIXES = {".jsonl": "JSONL", ".json": "JSON", ".parquet": "Parquet"}
+TABLES = (".csv", ".tsv", ".xlsx", ".xls")
 PARQUET_MAGIC = b"PAR1"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -92,6 +94,11 @@ def _of_one_kind(name: str, stem: str, found: Sequence[Path]) -> RowFiles:
 
 def kind_of(path: Path) -> str:
     """JSONL, JSON or Parquet, by what stands in the file: a JSON list is often called .jsonl."""
+    if path.suffix in TABLES:
+        raise ValueError(
+            f"{path}: a table ({path.suffix}) is not read, only {_kinds()}; pandas makes lines of JSON of it: "
+            f"pandas.read_csv({path.name!r}).to_json({path.stem + '.jsonl'!r}, orient='records', lines=True)"
+        )
     with path.open("rb") as file:
         head = file.read(4096)
     if head.startswith(PARQUET_MAGIC):
@@ -99,7 +106,9 @@ def kind_of(path: Path) -> str:
     if path.suffix == ".parquet":
         raise ValueError(f"{path}: this is no Parquet file (it does not begin with PAR1)")
     if b"\0" in head:
-        raise ValueError(f"{path}: neither {_kinds()}: it holds binary data")
+        raise ValueError(
+            f"{path}: neither {_kinds()}: it holds binary data, or text that is no UTF-8 (UTF-16?)"
+        )
     return "JSON" if head.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(b"[") else "JSONL"
 
 
@@ -131,7 +140,7 @@ def _jsonl_rows(path: Path, places: Sequence[int]) -> Iterator[tuple[str, dict[s
         try:
             values = json.loads(line.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path}:{number}: not a line of JSON ({error})") from None
+            raise ValueError(f"{path}:{number}: not a line of JSON ({why(error)})") from None
         yield f":{number}", _as_object(f"{path}:{number}", values)
         place = next(wanted, None)
         if place is None:
@@ -142,7 +151,7 @@ def _items(path: Path) -> list[Any]:
     try:
         items: list[Any] = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not valid JSON ({error})") from None
+        raise ValueError(f"{path}: not valid JSON ({why(error)})") from None
     return items
 
 

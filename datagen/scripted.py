@@ -12,7 +12,9 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -121,13 +123,15 @@ def _named(target: str, script: str) -> Any:
 
 
 def _import(module_name: str, script: str) -> object:
+    if os.getcwd() not in sys.path:  # `python -m` looks there, a command of its own does not
+        sys.path.append(os.getcwd())
     try:
         return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the script was found; something that it imports was not
         raise ValueError(
-            f"{script!r}: there is no module {module_name}; is its folder on PYTHONPATH?"
+            f"{script!r}: there is no module {module_name} in {os.getcwd()} or on PYTHONPATH"
         ) from None
 
 

@@ -18,14 +18,19 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
-from transformers.utils import logging
+from transformers import AutoConfig
 
 from datagen.chat_tokens import load_tokenizer, stop_ids_of, template_sha256, tokenise
 from datagen.decoding import Written, write_batch
 from datagen.generators import Completion, Failure, Outcome, Request, Sampling, Session
 from datagen.model_folder import find_model, fingerprint
+from datagen.model_loading import device_of, enough_memory, load_model
 from datagen.sessions import BatchSession
+
+LESS_AT_ONCE = (
+    "a lower batch_size (generate.batch_size for the student's answers, teacher.batch_size, evaluate.batch_size) "
+    'or max_tokens, or backend = "vllm"'
+)
 
 
 class TransformersGenerator:
@@ -42,7 +47,7 @@ class TransformersGenerator:
     ) -> None:
         self._folder = find_model(model, revision)
         self._batch_size = batch_size
-        self._device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self._device = device_of(device)
         self._tokenizer = load_tokenizer(self._folder, model, chat_template)
         self._identity = {
             "backend": "transformers",
@@ -101,13 +106,14 @@ class TransformersGenerator:
                 continue
             model = self._model  # read before the clock starts: loading is no text's time
             started = time.perf_counter()
-            texts = write_batch(
-                model,
-                [prompts[index] for index in batch],
-                [requests[index].seed for index in batch],
-                sampling,
-                self.stop_ids,
-            )
+            with enough_memory(all_of(batch, prompts, sampling), LESS_AT_ONCE):
+                texts = write_batch(
+                    model,
+                    [prompts[index] for index in batch],
+                    [requests[index].seed for index in batch],
+                    sampling,
+                    self.stop_ids,
+                )
             seconds = (time.perf_counter() - started) / len(batch)
             written = dict(zip(batch, texts, strict=True))
             for index in missing:
@@ -141,15 +147,16 @@ class TransformersGenerator:
 
     @cached_property
     def _model(self) -> Any:
-        dtype = torch.float32 if self._device.type == "cpu" else torch.bfloat16
-        had_bars = logging.is_progress_bar_enabled()
-        logging.disable_progress_bar()
-        try:
-            model = AutoModelForCausalLM.from_pretrained(self._folder, dtype=dtype)
-        finally:
-            if had_bars:
-                logging.enable_progress_bar()
-        return model.to(self._device).eval()
+        return load_model(self._folder, self._device)
+
+
+def all_of(batch: Sequence[int], prompts: Sequence[list[int]], sampling: Sampling) -> str:
+    """A batch in words."""
+    longest = max(len(prompts[index]) for index in batch)
+    return (
+        f"{len(batch)} texts at a time with prompts of up to {longest} tokens and max_tokens = "
+        f"{sampling.max_tokens}"
+    )
 
 
 def plan_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:

@@ -16,6 +16,8 @@ from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
+from datagen.text_files import read_text
+
 FOLDER = Path(__file__).parent / "templates"
 PLACEHOLDERS = ("problem", "student_answer", "critique")
 _BRACES = re.compile(r"\{\{([a-z_]+)\}\}|\{([a-z_]+)\}")
@@ -52,7 +54,7 @@ def load_template(name_or_path: str | Path, stands_alone: bool = True) -> Templa
 
     One that does not stand alone goes on with a chat in which the problem was shown before."""
     name = str(name_or_path)
-    text = _file_of(name).read_text(encoding="utf-8-sig").removesuffix("\n")
+    text = read_text(_file_of(name)).removesuffix("\n")
     template = Template(name, text, hashlib.sha256(text.encode()).hexdigest())
     for unknown in sorted(template.placeholders - set(PLACEHOLDERS)):
         near = get_close_matches(unknown, PLACEHOLDERS, n=1)

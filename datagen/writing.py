@@ -20,7 +20,7 @@ from datagen.flow_progress import FlowProgress
 from datagen.gates import GateCounts, check_share
 from datagen.generators import Failure, Generator, Outcome
 from datagen.journal import Entry, FailedEntry, Journals, Line
-from datagen.progress_bar import Say
+from datagen.progress_bar import Say, Watch, unwatched
 from datagen.records import Record
 from datagen.sessions import BatchSession
 from datagen.stages import GenerateConfig
@@ -46,10 +46,11 @@ class Writing:
         append: Callable[[Line], None],
         budget: Budget,
         say: Say,
+        watch: Watch = unwatched,
     ) -> None:
         self._course, self._config = course, config
         self._journals, self._append = journals, append
-        self._budget, self._say = budget, say
+        self._budget, self._say, self._watch = budget, say, watch
         self._counts = GateCounts()
         self._failures_in_a_row: Counter[str] = Counter()
         self._gone: set[Desk] = set()
@@ -71,7 +72,7 @@ class Writing:
             self._say(sentence)
         check_share(self._counts, self._config.gates)
         names = [plan.name for plan in self._course.stages]
-        self.progress = FlowProgress(names, len(records), standing.kept, self._say)
+        self.progress = FlowProgress(names, len(records), standing.kept, self._say, self._watch)
 
     def write(self, student: Generator, teacher: Generator) -> None:
         """Writes what is due; raises ValueError where the run had to stop before the end."""

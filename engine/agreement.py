@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import torch.distributed as dist
 
+from engine.advice import in_words
+
 Result = TypeVar("Result")
 
 
@@ -25,7 +27,7 @@ def on_every_rank(work: Callable[[], Result], group: dist.ProcessGroup | None = 
         result = work()
     except (ValueError, OSError) as error:
         failure = error
-    messages = gather(None if failure is None else str(failure), group)
+    messages = gather(None if failure is None else in_words(failure), group)
     failed = [rank for rank, message in enumerate(messages) if message is not None]
     if not failed:
         return result

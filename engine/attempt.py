@@ -43,6 +43,7 @@ HARMLESS = {
     "train.save_every": "what is kept of the run, not the run",
     "train.keep_checkpoints": "likewise",
     "train.async_save": "when a checkpoint is written, not what it holds",
+    "train.report_to": "where curves are shown",
 }
 """Keys that do not change the trained weights, and why not. Every other key is guarded."""
 

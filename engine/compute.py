@@ -10,17 +10,14 @@ was interrupted or not.
 
 from __future__ import annotations
 
-import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from engine.metrics import LOST
-
-Line = Mapping[str, Any]
+from engine.metrics import LOST, METRICS, Line, read_lines
 
 
 def training_account(folder: Path, device: torch.device) -> dict[str, Any]:
@@ -30,7 +27,7 @@ def training_account(folder: Path, device: torch.device) -> dict[str, Any]:
     lost_device_seconds  of these, steps that were done again after a kill
     flops                that the objective needs, see flops.py; what is recomputed comes on top
     """
-    steps, lost = read_lines(folder / "metrics.jsonl"), read_lines(folder / LOST)
+    steps, lost = read_lines(folder / METRICS), read_lines(folder / LOST)
     return {
         "train_seconds": total(steps, "seconds"),
         "device_seconds": device_seconds([*steps, *lost]),
@@ -41,13 +38,6 @@ def training_account(folder: Path, device: torch.device) -> dict[str, Any]:
         "flops": total(steps, "flops"),
         "recomputed_flops": total(steps, "recomputed_flops"),
     }
-
-
-def read_lines(path: Path) -> list[Line]:
-    """The steps of a file; none where there is no file."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def device_seconds(lines: Sequence[Line]) -> float | None:

@@ -10,6 +10,7 @@ answer in it: the context ids are then exactly what inference feeds the model, a
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,9 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from engine.objectives import Message, assistant, conversation, user
+from engine.advice import why
+from engine.objectives import (
+    OBJECTIVES,
+    Conversation,
+    Message,
+    assistant,
+    conversation,
+    user,
+)
 from engine.settings import NoTarget, TooLong
 
 TOKENIZE_AT_ONCE = 1024
@@ -80,12 +90,14 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     if not path.is_file():
         raise ValueError(f"train.data: there is no file {path}")
     first_line_of: dict[str, int] = {}
-    with path.open(encoding="utf-8") as lines:
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
             try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"{path}:{number}: not valid JSON ({error})") from None
+                row = json.loads(line.decode("utf-8-sig"))
+            except (ValueError, RecursionError) as error:
+                raise ValueError(f"{path}:{number}: not valid JSON ({why(error)})") from None
             if not isinstance(row, dict):
                 raise ValueError(f"{path}:{number}: expected a JSON object, one record a line")
             row.setdefault("id", f"line-{number}")
@@ -115,6 +127,7 @@ def load_examples(
     stop_ids = end_of_turn_ids(tokenizer)
     examples: list[Example] = []
     num_rows = num_too_long = num_no_target = num_truncated = 0
+    shortest = sys.maxsize
     for batch in batched(read_rows(path), TOKENIZE_AT_ONCE):
         for number, example in encode(path, batch, tokenizer, objective, layout, stop_ids):
             num_rows += 1
@@ -124,6 +137,7 @@ def load_examples(
                         f"{path}:{number}: {len(example)} tokens, train.max_length is {max_length}; "
                         "raise it, or set train.too_long to 'drop' or 'truncate'"
                     )
+                shortest = min(shortest, len(example))
                 if too_long == "drop":
                     num_too_long += 1
                     continue
@@ -139,8 +153,25 @@ def load_examples(
             examples.append(example)
     loaded = ExampleSet(tuple(examples), num_rows, num_too_long, num_no_target, num_truncated)
     if not examples:
-        raise ValueError(f"{path}: nothing to train on: {loaded.summary()}")
+        why_not = reasons(loaded, objective, shortest, max_length)
+        raise ValueError(f"{path}: nothing to train on: {'; '.join([loaded.summary(), *why_not])}")
     return loaded
+
+
+def reasons(loaded: ExampleSet, objective: str, shortest: int, max_length: int) -> Iterator[str]:
+    """Why no example is left, and what would leave some. `shortest`: tokens of the shortest that is too long."""
+    if not loaded.num_rows:
+        yield "the file is empty"
+    if loaded.num_too_long:
+        yield (
+            f"the shortest has {shortest} tokens and train.max_length is {max_length}: raise it, or set "
+            "train.too_long to 'truncate'"
+        )
+    if loaded.num_no_target:
+        yield (
+            f"objective {objective} learns {OBJECTIVES[objective].writes!r}, which is empty there: fill it, or train "
+            "another objective"
+        )
 
 
 def encode(
@@ -155,7 +186,7 @@ def encode(
     conversations = []
     for number, row in rows:
         try:
-            conversations.append(conversation(row, objective, layout))
+            conversations.append(whole(conversation(row, objective, layout)))
         except ValueError as error:
             raise ValueError(f"{path}:{number}: {error}") from None
     contexts = token_ids(tokenizer, [render(tokenizer, c.context) for c in conversations])
@@ -163,6 +194,19 @@ def encode(
     for (number, row), context, target in zip(rows, contexts, targets, strict=True):
         ids = np.array([*context, *target, *stop_ids], dtype=np.int32)
         yield number, Example(str(row["id"]), ids, len(context)) if target else None
+
+
+def whole(told: Conversation) -> Conversation:
+    """The conversation as it is. Raises ValueError where a text holds half a character, which no tokenizer takes."""
+    for text in (*(message["content"] for message in told.context), told.target):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"half a character (the lone surrogate {text[error.start]!r}) after "
+                f"{text[max(0, error.start - 20) : error.start]!r}; take it out or write the whole character"
+            ) from None
+    return told
 
 
 def truncated(example: Example, max_length: int) -> Example | None:
@@ -174,8 +218,30 @@ def truncated(example: Example, max_length: int) -> Example | None:
 
 def render(tokenizer: PreTrainedTokenizerBase, context: Sequence[Message]) -> str:
     """The context through the student's own chat template, ready for the assistant to speak: what inference renders."""
-    require_chat_template(tokenizer)
-    return tokenizer.apply_chat_template(list(context), tokenize=False, add_generation_prompt=True)
+    return templated(tokenizer, context, add_generation_prompt=True)
+
+
+def templated(
+    tokenizer: PreTrainedTokenizerBase, turns: Sequence[Message], add_generation_prompt: bool
+) -> str:
+    """The turns as the chat template writes them. ValueError, with the remedy, where there is none or it fails."""
+    if not tokenizer.chat_template:
+        raise ValueError(
+            f"{tokenizer.name_or_path} has no chat template; set student.chat_template to a Jinja file, "
+            "or use the instruct version of the model"
+        )
+    try:
+        return str(
+            tokenizer.apply_chat_template(
+                list(turns), tokenize=False, add_generation_prompt=add_generation_prompt
+            )
+        )
+    except TemplateError as error:
+        roles = ", ".join(turn["role"] for turn in turns)
+        raise ValueError(
+            f"the chat template of {tokenizer.name_or_path} fails for the turns {roles}: {error}; mend it, "
+            "or set student.chat_template to a Jinja file that takes them"
+        ) from None
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
@@ -188,9 +254,9 @@ def end_of_turn_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
     Raises ValueError where the template closes the turn with no special token: a model trained on it could not stop.
     """
-    require_chat_template(tokenizer)
     marker = "ANSWER-STANDS-HERE"
-    text = tokenizer.apply_chat_template([user("x"), assistant(marker)], tokenize=False)
+    text = templated(tokenizer, [user("x"), assistant(marker)], add_generation_prompt=False)
+    require_opening(tokenizer, text.rpartition(marker)[0])
     (closing,) = token_ids(tokenizer, [text.rpartition(marker)[2]])
     special = {*tokenizer.all_special_ids, *tokenizer.get_added_vocab().values()}
     for position, token_id in enumerate(closing):
@@ -204,12 +270,16 @@ def end_of_turn_ids(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     )
 
 
-def require_chat_template(tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raises ValueError, with the remedy, where the model folder has no chat template."""
-    if not tokenizer.chat_template:
+def require_opening(tokenizer: PreTrainedTokenizerBase, before_answer: str) -> None:
+    """Raises ValueError where the template ignores add_generation_prompt though it does open an assistant's turn with
+    something: asked a question, the model would not be told that its turn has come."""
+    asked = [templated(tokenizer, [user("x")], add_generation_prompt=on) for on in (False, True)]
+    opening = before_answer.removeprefix(asked[0]).strip()
+    if asked[0] == asked[1] and before_answer.startswith(asked[0]) and opening:
         raise ValueError(
-            f"{tokenizer.name_or_path} has no chat template; set student.chat_template to a Jinja file, "
-            "or use the instruct version of the model"
+            f"the chat template of {tokenizer.name_or_path} has no generation prompt: it opens an assistant's turn "
+            f"with {opening!r}, but not where a question waits for its answer; add at its end {{% if "
+            f"add_generation_prompt %}}{opening}{{% endif %}}, or set student.chat_template to a Jinja file"
         )
 
 

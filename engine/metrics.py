@@ -1,4 +1,6 @@
-"""Metrics: one JSON object a step in metrics.jsonl, a progress line with an ETA, and MFU.
+"""Metrics: one JSON object a step in metrics.jsonl, and MFU.
+
+    step → StepMetrics → metrics.jsonl → progress.py (a line), status_file.py (status.json), trackers.py (curves)
 
 What a resumed run does again stands there once; the lines that it drops are kept in lost_steps.jsonl, because they
 were paid for (compute.py).
@@ -7,24 +9,26 @@ were paid for (compute.py).
 from __future__ import annotations
 
 import json
-import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from tqdm import tqdm
 
+from engine.attempt_log import Attempt
 from engine.examples import Example
 from engine.flops import Arithmetic
 from engine.parallel import World
+from engine.progress import TokenProgress
 from engine.settings import ActivationCheckpointing
+from engine.trackers import Tracked, Trackers
 
-PLAIN_LINE_SECONDS = 30.0
-"""Without a terminal a line is printed at most this often: logs stay short."""
+Line = Mapping[str, Any]
+"""One step, as it stands in a file."""
 
+METRICS = "metrics.jsonl"
 LOST = "lost_steps.jsonl"
 """Beside metrics.jsonl: steps of earlier attempts that no checkpoint had kept."""
 
@@ -56,70 +60,71 @@ class StepMetrics:
     ranks: int
 
 
+@dataclass(frozen=True)
+class Steps:
+    """The steps of a training as an attempt finds it."""
+
+    title: str
+    first: int
+    """So many are done."""
+    count: int
+    tokens_done: int
+    """Of the steps that are done."""
+    tokens: int
+    """Of all."""
+
+
 class MetricsLog:
-    """metrics.jsonl and the progress line, on rank 0; elsewhere it does nothing."""
+    """metrics.jsonl, and those who hear of a step when it is written: the progress line, status.json, trackers.
+
+    On rank 0; elsewhere it does nothing.
+    """
 
     def __init__(
-        self, path: Path, start_step: int, num_steps: int, enabled: bool, title: str
+        self, attempt: Attempt, steps: Steps, report_to: Sequence[str], enabled: bool
     ) -> None:
         self.enabled = enabled
         if not enabled:
             return
-        self.num_steps = num_steps
-        self.title = title
-        self.started = self.last_line = time.monotonic()
-        self.start_step = start_step
-        keep_steps(path, start_step)
+        path = attempt.folder / METRICS
+        keep_steps(path, steps.first)
         self.file = path.open("a", encoding="utf-8")
-        self.bar = (
-            tqdm(total=num_steps, initial=start_step, desc=title, unit="step", dynamic_ncols=True)
-            if sys.stderr.isatty()
-            else None
+        self.steps, self.status = steps, attempt.status
+        self.progress = TokenProgress(
+            steps.title, steps.first, steps.count, steps.tokens_done, steps.tokens
         )
+        done, lost = read_lines(path), read_lines(attempt.folder / LOST)
+        newest = max((line["step"] for line in (*done, *lost)), default=0)
+        self.trackers = Trackers(report_to, Tracked(attempt, done, newest))
 
     def write(self, metrics: StepMetrics) -> None:
-        """Appends the step and moves the progress line."""
+        """Appends the step, and tells of it."""
         if not self.enabled:
             return
+        line = asdict(metrics)
         try:
-            self.file.write(json.dumps(asdict(metrics)) + "\n")
+            self.file.write(json.dumps(line) + "\n")
             self.file.flush()
         except OSError as error:
             raise ValueError(
                 f"{self.file.name} could not be written: {error}; make room and run the same command to continue"
             ) from error
-        if self.bar is not None:
-            self.bar.set_postfix(
-                loss=f"{metrics.loss:.4f}", tok_s=f"{metrics.tokens_per_second:,.0f}"
-            )
-            self.bar.update()
-        elif self.line_is_due(metrics.step):
-            self.print_line(metrics)
-
-    def line_is_due(self, step: int) -> bool:
-        """At the last step, and every half minute before it."""
-        return step == self.num_steps or time.monotonic() - self.last_line >= PLAIN_LINE_SECONDS
-
-    def print_line(self, metrics: StepMetrics) -> None:
-        """One plain line for logs."""
-        self.last_line = time.monotonic()
-        done = metrics.step - self.start_step
-        left = (self.last_line - self.started) / done * (self.num_steps - metrics.step)
-        print(
-            f"{self.title}: step {metrics.step}/{self.num_steps}, loss {metrics.loss:.4f}, "
-            f"{metrics.tokens_per_second:,.0f} tokens/s, {left:.0f} s left",
-            flush=True,
-        )
+        progress = self.progress
+        progress.add(metrics.tokens, metrics.loss, metrics.tokens_per_second)
+        place = f"step {metrics.step}/{self.steps.count}"
+        last = {name: line[name] for name in ("step", "loss", "grad_norm", "tokens_per_second")}
+        self.status.progress(progress.done, progress.total, progress.rate, place, last)
+        self.trackers.write(line)
 
     def __enter__(self) -> MetricsLog:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Ends the progress line and the file."""
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Ends the progress line, the trackers and the file."""
         if not self.enabled:
             return
-        if self.bar is not None:
-            self.bar.close()
+        self.progress.close()
+        self.trackers.__exit__(kind, error, trace)
         with suppress(OSError):  # what a full disk has not taken was an error of `write` already
             self.file.close()
 
@@ -138,6 +143,13 @@ def keep_steps(path: Path, last: int) -> None:
         before = aside.read_bytes().splitlines(keepends=True) if aside.exists() else []
         replace_lines(aside, list(dict.fromkeys([*before, *lost])))
     replace_lines(path, [line for line, keeps in zip(whole, is_kept, strict=True) if keeps])
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The steps of a file; none where there is no file."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def replace_lines(path: Path, lines: Sequence[bytes]) -> None:

@@ -9,12 +9,16 @@ itself computes the loss, so that FSDP's hooks gather and free embedding and hea
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+import transformers
 from huggingface_hub import snapshot_download
 from torch import Tensor, nn
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PretrainedConfig,
@@ -22,6 +26,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from engine.advice import first_line, hub_in_words, why
 from engine.attention import IMPLEMENTATION, has_kernel
 from engine.loss import masked_nll
 from engine.packing import Pack
@@ -103,19 +108,39 @@ def fetch_folder(student: StudentConfig) -> Path:
             snapshot_download(student.model, revision=student.revision, allow_patterns=wanted)
         )
     except OSError as error:
+        raise ValueError(f"student.model: {hub_in_words(error, student.model)}") from None
+
+
+def load_config(folder: Path) -> PretrainedConfig:
+    """The folder's config.json. Raises ValueError where it says nothing that transformers understands."""
+    with understood(folder, "config.json"):
+        return AutoConfig.from_pretrained(folder)
+
+
+@contextmanager
+def understood(folder: Path, what: str) -> Iterator[None]:
+    """One message for all that a library raises over a file of the folder."""
+    try:
+        yield
+    except Exception as error:  # JSON, unknown models, tokenizers: each has errors of its own
         raise ValueError(
-            f"student.model: {student.model} is no local folder and could not be fetched from the hub: {error}"
-        ) from None
+            f"student.model: the {what} of {folder} cannot be used: {first_line(error)} Is the folder whole, and this "
+            f"transformers ({transformers.__version__}) new enough for it?"
+        ) from error
 
 
 def load_tokenizer(student: StudentConfig, folder: Path) -> PreTrainedTokenizerBase:
     """The student's tokenizer, with the chat template of the config where one is named."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    with understood(folder, "tokenizer"):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
     if student.chat_template is not None:
         template = Path(student.chat_template)
         if not template.is_file():
             raise ValueError(f"student.chat_template: there is no file {template}")
-        tokenizer.chat_template = template.read_text(encoding="utf-8")
+        try:
+            tokenizer.chat_template = template.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"student.chat_template: {template}: {why(error)}") from None
     return tokenizer
 
 

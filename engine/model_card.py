@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import platform
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,9 @@ import transformers
 import yaml  # type: ignore[import-untyped]
 from huggingface_hub import ModelCardData, metadata_load
 
-from engine.attempt import SETTINGS, training_file
+from engine.attempt import SETTINGS, content_hash, training_file
+from engine.examples import read_rows
+from engine.objectives import OBJECTIVES
 from engine.settings import StudentConfig
 
 CARD = "README.md"
@@ -41,6 +44,14 @@ LEARNT = {
     "student's answer, it learnt to write the refined answer",
 }
 """What an objective of objectives.py trains, as the second half of a sentence."""
+
+WRITTEN = {
+    "student_answer": ("answer", "student's answers"),
+    "critique": ("critique", "critiques"),
+    "refined_answer": ("refine", "refined answers"),
+    "teacher_answer": ("teach", "teacher's answers"),
+}
+"""Fields of a record that models wrote: where its provenance says so, and what they are called."""
 
 USE = """\
 ## How to use it
@@ -60,6 +71,9 @@ inputs = tokenizer.apply_chat_template(
 output = model.generate(**inputs, max_new_tokens=512)
 print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
 ```
+
+`vllm serve .` in this folder answers chat completions over HTTP, and `pipeline("text-generation", model=".")` takes
+the same messages.
 """
 
 NOT_EVALUATED = """\
@@ -96,20 +110,22 @@ def model_card(trained: Trained, source: Path, stops: Mapping[int, str]) -> str:
     settings = read_settings(trained.folder)
     objective = settings["train"]["objective"]
     base = base_name(trained.student)
-    linked = f"[{base}](https://huggingface.co/{base})" if is_hub_id(trained.student) else base
+    linked = (
+        f"[{base}](https://huggingface.co/{base})" if is_hub_id(trained.student) else f"`{base}`"
+    )
     listed = ", ".join(f"{token_id} (`{token}`)" for token_id, token in stops.items())
     sections = [
         f"---\n{front_matter(trained.student, source, objective)}\n---",
         f"# {Path(settings['run']['name']).name}: {objective}",
         *([NON_FINITE] if trained.non_finite else []),
-        f"{linked}, after {LEARNT[objective]}. The loss was on that text alone. "
+        f"This is {linked} after {LEARNT[objective]}. The loss was on that text alone. "
         f"The method is described in [arXiv 2505.11628]({PAPER}).",
         USE,
         f"A generation ends at one of these token ids, which stand in `generation_config.json`: {listed}.",
         table("Data", data_facts(trained, settings)),
         table("Training", training_facts(trained, settings)),
         NOT_EVALUATED,
-        table("Settings", settings_facts(settings["train"])),
+        table("Settings", settings_facts(settings["train"]), "key of `[train]`"),
     ]
     return "\n\n".join(section.strip() for section in sections) + "\n"
 
@@ -175,6 +191,40 @@ def data_facts(trained: Trained, settings: Mapping[str, Any]) -> Iterator[tuple[
     for key, word in words.items():
         if key in trained.counts:
             yield word, f"{trained.counts[key]:,}"
+    yield from writers(trained.folder, settings)
+
+
+def writers(folder: Path, settings: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Which models wrote what the objective reads and learns; nothing where the data are gone or are others by now."""
+    objective = settings["train"]["objective"]
+    fields = [*OBJECTIVES[objective].sees, OBJECTIVES[objective].writes]
+    written = [WRITTEN[field] for field in fields if field in WRITTEN]
+    found: dict[str, Counter[str]] = {title: Counter() for _, title in written}
+    if not found:
+        return
+    try:
+        data = training_file(settings["train"].get("data"), folder.parents[1])
+        if content_hash(data, objective) != settings["inputs"]["examples_sha256"]:
+            return
+        for _, row in read_rows(data):
+            for stage, title in written:
+                found[title][writer(row.get("provenance"), stage)] += 1
+    except (OSError, ValueError):
+        return
+    for title, models in found.items():
+        known = [(name, count) for name, count in models.most_common() if name]
+        if known:
+            yield f"{title} by", ", ".join(f"{name} ({count:,})" for name, count in known)
+
+
+def writer(provenance: Any, stage: str) -> str:
+    """The model that a record names for a stage: a hub id, or the last part of a path; empty where it names none."""
+    facts = provenance.get(stage) if isinstance(provenance, dict) else None
+    name = facts.get("model") if isinstance(facts, dict) else None
+    if not isinstance(name, str):
+        return ""
+    is_path = name.startswith((".", "/", "~")) or name.count("/") > 1
+    return Path(name).name if is_path else name
 
 
 def data_name(named: str | None, folder: Path) -> str:
@@ -228,7 +278,12 @@ def settings_facts(train: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
             yield f"`{key}`", value
 
 
-def table(title: str, rows: Iterator[tuple[str, object]]) -> str:
+def table(title: str, rows: Iterator[tuple[str, object]], what: str = "fact") -> str:
     """A heading and a table of two columns."""
-    cells = [f"| {name} | {str(value).replace('|', chr(92) + '|')} |" for name, value in rows]
-    return "\n".join([f"## {title}", "", "| | |", "| --- | --- |", *cells])
+    cells = [f"| {name} | {in_cell(value)} |" for name, value in rows]
+    return "\n".join([f"## {title}", "", f"| {what} | value |", "| --- | --- |", *cells])
+
+
+def in_cell(value: object) -> str:
+    """On one line, and without what would end the cell."""
+    return " ".join(str(value).split()).replace("|", "\\|")

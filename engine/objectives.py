@@ -90,7 +90,8 @@ def conversation(record: Mapping[str, Any], objective: str, layout: str) -> Conv
     wanted = OBJECTIVES[objective]
     if wanted.writes not in record:
         raise ValueError(
-            f"objective {objective} learns to write {wanted.writes!r}, which this row lacks"
+            f"objective {objective} learns to write {wanted.writes!r}, which this row lacks; add the field, or train "
+            "another objective"
         )
     shown = {field: text_of(record, field) for field in wanted.sees}
     target = record[wanted.writes]

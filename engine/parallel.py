@@ -35,6 +35,7 @@ from torch.utils.checkpoint import (
     create_selective_checkpoint_contexts,
 )
 
+from engine.advice import OutOfMemory
 from engine.attention import ATTENTION_OPS
 from engine.settings import ActivationCheckpointing, Precision
 
@@ -99,10 +100,15 @@ def start_world(
     else:
         store, rank, size = dist.HashStore(), 0, 1
     dist.init_process_group(backend, store=store, rank=rank, world_size=size)
+    waited_for = False
     try:
         yield World(rank, size, device, make_mesh(device.type, size, shard_size, replicate_size))
+    except OutOfMemory:
+        waited_for = size > 1  # by ranks in a collective: ending the group here could last for ever
+        raise
     finally:
-        dist.destroy_process_group()
+        if not waited_for:
+            dist.destroy_process_group()
 
 
 def make_mesh(
@@ -119,7 +125,10 @@ def mesh_shape(size: int, shard_size: int | None, replicate_size: int | None) ->
     """(copies of the weights, ranks that share one); a size that is not given follows from the other."""
     for key, given in (("shard_size", shard_size), ("replicate_size", replicate_size)):
         if given is not None and size % given:
-            raise ValueError(f"train.{key} = {given} does not divide the {size} ranks")
+            raise ValueError(
+                f"train.{key} = {given} does not divide the {size} ranks; start a multiple of {given} "
+                f"(torchrun --nproc-per-node {given} -m engine.train CONFIG), or leave train.{key} unset"
+            )
     shards = shard_size or size // (replicate_size or 1)
     if replicate_size is not None and replicate_size * shards != size:
         raise ValueError(

@@ -18,6 +18,8 @@ Schedule = Literal["cosine", "linear", "constant"]
 Precision = Literal["fp32", "bf16"]
 ActivationCheckpointing = Literal["none", "selective", "full"]
 
+TRACKERS = ("tensorboard", "wandb", "mlflow", "trackio")
+
 OTHER_SECTIONS = (
     "inference",
     "teacher",
@@ -41,6 +43,10 @@ class RunConfig:
     """Everything random follows from it."""
     dir: str | None = None
     """The run folder's exact path; unset, it is runs/NAME."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"run.seed must not be negative, got {self.seed}")
 
     @property
     def folder(self) -> Path:
@@ -126,15 +132,24 @@ class TrainConfig:
     """The newest so many are kept."""
     async_save: bool = False
     """Write checkpoints in the background, from a copy in host memory: 12 bytes a parameter, over all ranks."""
+    report_to: tuple[str, ...] = ("tensorboard",)
+    """Where curves are shown besides metrics.jsonl: tensorboard, wandb, mlflow, trackio; [] for nowhere."""
 
     def __post_init__(self) -> None:
-        for key in ("batch_size", "max_length", "save_every", "keep_checkpoints", "epochs"):
+        positive = ("batch_size", "max_length", "save_every", "keep_checkpoints", "epochs")
+        for key in (*positive, "max_grad_norm"):
             if getattr(self, key) <= 0:
                 raise ValueError(f"train.{key} must be positive, got {getattr(self, key)}")
         for key in ("max_steps", "shard_size", "replicate_size", "pack_tokens"):
             value = getattr(self, key)
             if value is not None and value <= 0:
                 raise ValueError(f"train.{key} must be positive, got {value}")
+        for name in self.report_to:
+            if name not in TRACKERS:
+                raise ValueError(f"train.report_to: {name!r} is none of {', '.join(TRACKERS)}")
+        for key in ("learning_rate", "weight_decay"):
+            if getattr(self, key) < 0:
+                raise ValueError(f"train.{key} must not be negative, got {getattr(self, key)}")
         if not 0 <= self.warmup_ratio <= 1:
             raise ValueError(f"train.warmup_ratio must lie in [0, 1], got {self.warmup_ratio}")
         if self.pack_tokens is not None and self.pack_tokens < self.max_length:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
-from transformers import AutoConfig
 
+from engine.advice import memory_explained
 from engine.agreement import from_main, on_every_rank
 from engine.attempt import (
     claim_folder,
@@ -30,7 +31,9 @@ from engine.attempt import (
     sole_user,
     training_file,
 )
+from engine.attempt_log import Attempt
 from engine.balance import plan_step
+from engine.begin import begin
 from engine.checkpoint import load_newest
 from engine.command import NotFinite, exit_code_of, leave
 from engine.config import read_config
@@ -38,12 +41,14 @@ from engine.examples import Example, load_examples
 from engine.export import export
 from engine.flops import arithmetic_of
 from engine.interruption import Interrupted, Interruption
-from engine.metrics import MetricsLog, measure_step
-from engine.model import Student, fetch_folder, load_tokenizer, shard_student
+from engine.marking import encodable, first_example
+from engine.metrics import MetricsLog, Steps, measure_step
+from engine.model import Student, fetch_folder, load_config, load_tokenizer, shard_student
 from engine.model_card import Trained
 from engine.optim import clip_gradients, learning_rate_at, make_optimizer, set_learning_rate
 from engine.packing import Pack, examples_of_step, fixed_shape, make_packs, num_steps
 from engine.parallel import World, require_precision, start_world
+from engine.progress import tokens_before
 from engine.saving import Saver
 from engine.settings import (
     OTHER_SECTIONS,
@@ -53,13 +58,21 @@ from engine.settings import (
     named,
     require_model,
 )
+from engine.status_file import Watch
+from engine.trackers import require_trackers
 from engine.weights import load_weights
 
 
 def train(
-    run: RunConfig, student: StudentConfig, config: TrainConfig, overwrite: bool = False
+    run: RunConfig,
+    student: StudentConfig,
+    config: TrainConfig,
+    overwrite: bool = False,
+    watch: Watch | None = None,
 ) -> Path:
     """Trains, or continues to train, and returns the export folder. A finished run returns at once, saying so.
+
+    `watch` hears how far it is.
 
     Raises ValueError, on every rank, for whatever a user can mend: data, model folder, or a run folder made with other
     settings; Interrupted, after a checkpoint, where a signal asked to leave.
@@ -70,6 +83,7 @@ def train(
         Interruption() as interruption,
     ):
         on_every_rank(lambda: require_precision(config.precision, world.device))
+        on_every_rank(lambda: require_trackers(config.report_to))
         source = on_every_rank(lambda: fetch_folder(student))
         data = on_every_rank(lambda: training_file(config.data, run.folder))
         settings = {"run": run, "student": student, "train": config}
@@ -80,12 +94,18 @@ def train(
             return folder / "export"
         with sole_user(folder, world):
             from_main(lambda: claim_folder(folder, description, overwrite))
-            train_and_export(folder, run.seed, student, config, source, data, world, interruption)
+            with (
+                begin(folder, settings, source, data, world, watch) as attempt,
+                memory_explained(config, world.size),
+            ):
+                train_and_export(
+                    attempt, run.seed, student, config, source, data, world, interruption
+                )
     return folder / "export"
 
 
 def train_and_export(
-    folder: Path,
+    attempt: Attempt,
     seed: int,
     student: StudentConfig,
     config: TrainConfig,
@@ -95,18 +115,21 @@ def train_and_export(
     interruption: Interruption,
 ) -> None:
     """The training in a folder that is its own, from its newest checkpoint or the student's files to the export."""
+    folder = attempt.folder
     tokenizer = on_every_rank(lambda: load_tokenizer(student, source))
     task = (config.objective, config.layout, config.max_length, config.too_long, config.no_target)
     loaded = on_every_rank(lambda: load_examples(data, tokenizer, *task))
-    model_config = on_every_rank(lambda: AutoConfig.from_pretrained(source))
+    model_config = on_every_rank(lambda: load_config(source))
     model = shard_student(model_config, config, world)
     optimizer = make_optimizer(model, config.learning_rate, config.weight_decay)
     first_step = load_newest(folder / "checkpoints", model, optimizer, world)
     if first_step == 0:
         on_every_rank(lambda: load_weights(model, source))
     world.say(f"{config.objective}: {loaded.summary()}")
+    first = "\n".join(first_example(loaded.examples, tokenizer))
+    world.say(f"{config.objective}: {encodable(first, sys.stdout.encoding)}")
     with Saver(model, optimizer, world, config.keep_checkpoints, config.async_save) as saver:
-        job = Job(folder, config, seed, loaded.examples, model, optimizer, world, saver)
+        job = Job(attempt, config, seed, loaded.examples, model, optimizer, world, saver)
         run_steps(job, first_step, interruption)
     trained = Trained(folder, student, loaded.counts(), world.size, world.device.type)
     export(model, tokenizer, source, trained, folder / "export", world)
@@ -117,7 +140,7 @@ def train_and_export(
 class Job:
     """What the steps of one training work on."""
 
-    folder: Path
+    attempt: Attempt
     config: TrainConfig
     seed: int
     examples: Sequence[Example]
@@ -125,6 +148,11 @@ class Job:
     optimizer: torch.optim.Optimizer
     world: World
     saver: Saver
+
+    @property
+    def folder(self) -> Path:
+        """The training's."""
+        return self.attempt.folder
 
 
 def run_steps(job: Job, first_step: int, interruption: Interruption) -> None:
@@ -137,8 +165,10 @@ def run_steps(job: Job, first_step: int, interruption: Interruption) -> None:
     total = num_steps(len(lengths), config.batch_size, config.epochs, config.max_steps)
     fixed = fixed_shape(config, world.device.type)
     arithmetic, mode = arithmetic_of(job.model.causal_lm), config.activation_checkpointing
-    metrics = job.folder / "metrics.jsonl"
-    with MetricsLog(metrics, first_step, total, world.is_main, config.objective) as log:
+    shown = (lengths, config.batch_size, config.epochs, job.seed)
+    tokens_done, tokens = tokens_before(first_step, *shown), tokens_before(total, *shown)
+    steps = Steps(config.objective, first_step, total, tokens_done, tokens)
+    with MetricsLog(job.attempt, steps, config.report_to, world.is_main) as log:
         for step in range(first_step, total):
             started = time.perf_counter()
             torch.manual_seed(job.seed * 1_000_003 + step)  # a model with dropout resumes exactly
@@ -218,7 +248,8 @@ def stop_at(job: Job, step: int, outcome: StepOutcome, examples: Sequence[Exampl
     job.saver.wait()
     raise NotFinite(
         f"step {step + 1}: loss {outcome.loss}, gradient norm {outcome.grad_norm}; the weights were not changed by it "
-        f"and lie in {job.folder / 'non-finite'}. Its examples: {', '.join(e.id for e in examples)}"
+        f"and lie in {job.folder / 'non-finite'}. Its examples: {', '.join(e.id for e in examples)}. Take a lower "
+        "train.learning_rate (or mend these examples) and another run.name, or --overwrite"
     )
 
 

@@ -8,6 +8,7 @@ export (weight_files.py) puts the same tiles together again.          E experts,
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ def load_weights(student: Student, folder: Path) -> None:
 
     Raises ValueError where the folder lacks a tensor, has one too many, or one of another shape.
     """
+    require_files_of_index(folder)
     file_of = {
         name: file for file in sorted(folder.glob("*.safetensors")) for name in names_in(file)
     }
@@ -95,6 +97,23 @@ def load_weights(student: Student, folder: Path) -> None:
             for tile in tiles(name, tuple(parameter.shape), student.causal_lm.config):
                 file = file_of[tile.stored]
                 fill(parameter, tile, opened[file].get_slice(tile.stored), file)
+
+
+def require_files_of_index(folder: Path) -> None:
+    """Raises ValueError where the folder's index names files that are not there: a download that has not ended."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return
+    try:
+        named = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"student.model: {index} is damaged ({error}); fetch it again") from None
+    absent = sorted(name for name in named if not (folder / name).is_file())
+    if absent:
+        raise ValueError(
+            f"student.model: {folder} is not whole: its index names {len(named)} files, and {len(absent)} of them are "
+            f"not there ({', '.join(absent[:3])}{' …' if len(absent) > 3 else ''}); fetch them again"
+        )
 
 
 def names_in(file: Path) -> list[str]:
@@ -111,7 +130,10 @@ def names_in(file: Path) -> list[str]:
 def check_names(student: Student, found: set[str], folder: Path) -> None:
     """Every parameter has its tensors and every tensor its parameter, tied copies excepted."""
     if not found:
-        raise ValueError(f"student.model: {folder} holds no .safetensors file")
+        raise ValueError(
+            f"student.model: {folder} holds no .safetensors file; older weights (.bin) are converted by loading them "
+            "with transformers and saving them with save_pretrained"
+        )
     lm = student.causal_lm
     wanted = {
         tile.stored

@@ -23,9 +23,12 @@ def mean_cell(figure: Mapping[str, Any]) -> str:
 
 def difference_cell(difference: float, low: float, high: float) -> str:
     """+4.2 [−1.0, +9.4]. Where all problems differ alike, most often not at all, there is nothing to draw from."""
-    if low == high:
-        return f"{points(difference)} [no spread]"
-    return f"{points(difference)} [{points(low)}, {points(high)}]"
+    return f"{points(difference)} {interval_cell(low, high)}"
+
+
+def interval_cell(low: float, high: float) -> str:
+    """[−1.0, +9.4] of a difference."""
+    return "[no spread]" if low == high else f"[{points(low)}, {points(high)}]"
 
 
 def percent(value: float | None, digits: int = 1) -> str:

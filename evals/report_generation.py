@@ -26,12 +26,11 @@ STAGES = (
 """File name, the field it adds, the stage's name in the provenance."""
 
 
-def generation_results(run: Path) -> dict[str, Any] | None:
-    """Counts of the whole generation; None for a run without data files."""
+def generation_results(run: Path, records: Sequence[Record]) -> dict[str, Any] | None:
+    """Counts of the whole generation; None for a run without data files. `records` are those of the last file."""
     files = [name for name, _, _ in STAGES if (run / "data" / f"{name}.jsonl").exists()]
     if not files:
         return None
-    records = read_last_records(run)
     return {
         "stages": [stage_counts(run, records, *stage) for stage in STAGES if stage[0] in files],
         "student_right": tally(record.student_correct for record in records),

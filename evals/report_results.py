@@ -1,6 +1,6 @@
 """What a run folder says, as one dictionary: the content of results.json and the source of every table.
 
-    config.toml, evals/*/{scores.json, BENCHMARK.jsonl}, train/*/summary.json, data/*.jsonl → results
+    config.toml, evals/*/{scores.json, BENCHMARK.jsonl}, train/*/summary.json, data/*, diagnostics/* → results
 
 Only artifacts are read, so a report can be made anywhere the folder is copied to, and of a run that is not
 finished: what is missing is listed, the rest is reported.
@@ -14,28 +14,38 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from datagen.records import Record
 from evals.benchmarks import BUILT_IN
 from evals.report_comparisons import comparisons
 from evals.report_compute import compute_results
-from evals.report_generation import generation_results
+from evals.report_diagnostics import diagnostic_results
+from evals.report_flow import flow_results
+from evals.report_generation import generation_results, read_last_records
 from evals.report_groups import group_averages
+from evals.report_headline import headline
+from evals.report_lengths import length_results
 from evals.report_marks import BASE, Json, read_marks
+from evals.report_training import training_results
 
 METHOD_ORDER = (BASE, "sft", "distilled_sft", "cft", "cgd_no_critique", "cgd")
+PARTS = ("config.toml", "data", "train", "evals", "diagnostics")
+"""A run folder has one of these at least."""
 TRAINING_FIELDS = ("steps", "examples", "train_seconds", "final_loss", "too_long", "no_target")
 
 
-def collect_results(run: Path) -> Json:
-    """Everything the report states about a run."""
-    if not run.is_dir():
-        raise ValueError(f"{run}: there is no such run folder")
+def collect_results(run: Path, records: Sequence[Record] | None = None) -> Json:
+    """Everything the report states about a run. `records` are its last ones, where the caller has them already."""
+    check_run(run)
+    records = read_last_records(run) if records is None else records
     config = read_config(run)
     expected = expected_methods(config)
     methods = {name: method_results(run, name) for name in ordered_methods(run, expected)}
     benchmarks = ordered_benchmarks(methods)
     evaluated = [name for name, method in methods.items() if method["scores"]]
     compared = comparisons(read_marks(run, evaluated, benchmarks), evaluated, benchmarks)
-    return {
+    generation = generation_results(run, records)
+    trainings = training_results(run, METHOD_ORDER)
+    results: Json = {
         "run": {
             "name": config.get("run", {}).get("name") or run.resolve().name,
             "seed": config.get("run", {}).get("seed"),
@@ -48,10 +58,27 @@ def collect_results(run: Path) -> Json:
         "methods": methods,
         "groups": group_averages(methods, compared),
         "comparisons": compared,
-        "generation": generation_results(run),
+        "generation": generation,
+        "flow": flow_results(run, generation, trainings),
+        "trainings": trainings,
+        "diagnostics": diagnostic_results(run, METHOD_ORDER),
         "compute": compute_results(run),
         "missing": missing_parts(methods, expected),
     }
+    return results | {
+        "headline": headline(results),
+        "lengths": length_results(run, records, results),
+    }
+
+
+def check_run(run: Path) -> None:
+    """Raises ValueError for what is no run folder."""
+    if not run.is_dir():
+        raise ValueError(f"{run}: there is no such run folder")
+    if not any((run / part).exists() for part in PARTS):
+        raise ValueError(
+            f"{run} is no run folder: it holds none of {', '.join(PARTS)}; a run's is runs/NAME, or its run.dir"
+        )
 
 
 def read_config(run: Path) -> Json:

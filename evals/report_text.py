@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from evals.report_cells import number, percent, plain, table
+from evals.report_cells import percent, plain, table
 from evals.report_compute import COMPUTE_NOTE, compute_header, compute_rows
+from evals.report_diagnostics import diagnostic_header, diagnostic_rows
+from evals.report_flow import flow_header, flow_rows
+from evals.report_headline import headline_lines
+from evals.report_lengths import length_header, length_rows
+from evals.report_paper import PAPER_NOTE, Paper, paper_header, paper_rows
 from evals.report_tables import (
     Results,
     beside_header,
@@ -21,6 +26,7 @@ from evals.report_tables import (
     summary_header,
     summary_rows,
 )
+from evals.report_training import training_header, training_rows
 
 TOY_NOTE = (
     "The built-in world is a toy: small word problems and a very small student, made so that the whole "
@@ -76,12 +82,14 @@ def summary_table(results: Results) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def markdown(results: Results) -> str:
+def markdown(results: Results, paper: Paper | None = None) -> str:
     """report.md."""
     remarks = [LENIENT_NOTE] * graders_differ(results) + list(score_remarks(results))
+    told = paper or {}
     sections = [
         f"# {plain(results['run']['name'])}",
-        *(f"> {note}" for note in notes(results)),
+        *(f"> {plain(note)}" for note in notes(results)),
+        *(f"- {plain(line)}" for line in headline_lines(results["headline"])),
         "## Results",
         table(summary_header(results), list(summary_rows(results))),
         SCORE_NOTE,
@@ -89,6 +97,7 @@ def markdown(results: Results) -> str:
             "Several answers a problem", sample_header(results), sample_rows(results), [SAMPLE_NOTE]
         ),
         *section("Averages of groups", group_header(), group_rows(results), [GROUP_NOTE]),
+        *section("Beside the paper", paper_header(told), paper_rows(results, told), [PAPER_NOTE]),
         *section(
             "Differences, on the same problems",
             difference_header(results),
@@ -96,7 +105,10 @@ def markdown(results: Results) -> str:
             [difference_note(results), *difference_remarks(results)],
         ),
         *section("Beside accuracy", beside_header(results), beside_rows(results), remarks),
-        *generation_section(results),
+        *section("Training", training_header(), training_rows(results["trainings"]), []),
+        *section("Data", flow_header(), flow_rows(results["flow"]), facts_list(results)),
+        *section("Lengths", length_header(), length_rows(results["lengths"]), []),
+        *diagnostic_sections(results),
         *section("Compute", compute_header(), compute_rows(results), [COMPUTE_NOTE]),
     ]
     return "\n\n".join(sections) + "\n"
@@ -117,25 +129,20 @@ def notes(results: Results) -> list[str]:
     return toy + missing
 
 
-def generation_section(results: Results) -> Iterator[str]:
-    """How many records reached each stage, and the quality of the texts."""
+def facts_list(results: Results) -> list[str]:
+    """The quality of the texts, as a list."""
     generation = results["generation"]
-    if generation is None:
-        return
-    yield "## Data generation"
-    rows = [
-        [
-            s["stage"],
-            str(s["records"]),
-            "-" if s["cut"] is None else str(s["cut"]),
-            number(s["mean_words"]),
-        ]
-        for s in generation["stages"]
-    ]
-    yield table(["file", "records", "cut at max_tokens", "mean words"], rows)
-    facts = list(generation_facts(generation))
-    if facts:
-        yield "\n".join(f"- {label}: {value}" for label, value in facts)
+    facts = list(generation_facts(generation)) if generation else []
+    return ["\n".join(f"- {label}: {value}" for label, value in facts)] if facts else []
+
+
+def diagnostic_sections(results: Results) -> Iterator[str]:
+    """A table for each diagnostic."""
+    for name, entry in results["diagnostics"].items():
+        said = [note for told in entry["models"].values() for note in told["notes"]]
+        remarks = [plain(text) for text in (entry["definition"], *dict.fromkeys(said))]
+        title = f"Diagnostic: {name.replace('_', ' ')}"
+        yield from section(title, diagnostic_header(entry), diagnostic_rows(entry), remarks)
 
 
 def generation_facts(generation: Results) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from datagen.generators import Completion, Generator, what_matters
 from datagen.plan import digest
+from datagen.progress_bar import Watch, unwatched
 from datagen.records import json_line, write_whole
 from engine.config import differences, flatten
 from evals.benchmark_problem import Benchmark
@@ -59,6 +60,7 @@ def evaluate(
     seed: int = 0,
     say: Say = print,
     devices: int = 1,
+    watch: Watch = unwatched,
 ) -> dict[str, Any]:
     """Evaluates one model into `folder/model_name` and returns what scores.json holds.
 
@@ -80,7 +82,7 @@ def evaluate(
         if runs_code(benchmark):
             for line in describe_protection():
                 say(f"evaluate {model_name}/{benchmark.name}: sandbox: {line}")
-        rows = answer(benchmark, generator, config, seed, target, say)
+        rows = answer(benchmark, generator, config, seed, target, say, watch)
         account = rows_account(rows, generator.identity, devices)
         scores["benchmarks"][benchmark.name] = score_rows(rows) | about(benchmark) | account
     for name in (name for name in config.benchmarks if name in HARNESS):
@@ -142,6 +144,7 @@ def answer(
     seed: int,
     folder: Path,
     say: Say,
+    watch: Watch = unwatched,
 ) -> list[dict[str, Any]]:
     """Makes the outputs that are not there yet, judging them as they come, then writes the graded
     file in the order of the problems."""
@@ -160,7 +163,7 @@ def answer(
             made = append_rows(partial, work, stream, judge)
             label = f"evaluate {target.parent.name}/{target.stem}"
             kept_tokens = [outputs[work[index].key]["tokens"] for index in kept]
-            outputs |= dict(watched(made, label, len(work), kept_tokens, say))
+            outputs |= dict(watched(made, label, len(work), kept_tokens, say, watch))
         missing = sum(item.key not in outputs for item in work)
         assert not missing, f"{target}: the generator left out {missing} of {len(work)} requests"
         verdicts = judge.results([outputs[item.key]["finish_reason"] for item in work])

@@ -15,30 +15,43 @@ from typing import Any
 
 from tqdm import tqdm
 
-from datagen.progress_bar import LINE_EVERY_SECONDS, Say, clock
+from datagen.progress_bar import BAR, LINE_EVERY_SECONDS, Say, Watch, clock, unwatched
 
 Made = tuple[str, dict[str, Any]]
 """(key, row with its `tokens`)."""
 
 
 def watched(
-    made: Iterable[Made], label: str, total: int, kept_tokens: list[int], say: Say
+    made: Iterable[Made],
+    label: str,
+    total: int,
+    kept_tokens: list[int],
+    say: Say,
+    watch: Watch = unwatched,
 ) -> Iterator[Made]:
     """The answers as they come; `kept_tokens` are the lengths of those that were there already."""
     done, tokens, written, new = len(kept_tokens), sum(kept_tokens), 0, 0
     started = said = arrived = time.monotonic()
     on_terminal = sys.stderr.isatty()
-    with tqdm(desc=label, total=total, initial=done, disable=not on_terminal) as bar:
+    look = {"bar_format": BAR, "dynamic_ncols": True, "disable": not on_terminal}
+    with tqdm(desc=label, total=total, initial=done, **look) as bar:
         for key, row in made:
             now = time.monotonic()
             # Answers come in batches. A rate taken in the middle of one would be wrong by the batch's
             # size, so it is taken when an answer was waited for, over those before it.
             if new and now - arrived >= 0.5 * (arrived - started) / new:
-                about = pace(written, arrived - started, done, total, tokens)
+                place = f"{done:,} of {total:,} answers"
+                about = f"{place}, {pace(written, arrived - started, done, total, tokens)}"
                 bar.set_postfix_str(about, refresh=False)
+                watch(
+                    tokens,
+                    tokens / done * total,
+                    written / (arrived - started),
+                    f"{label}: {place}",
+                )
                 if not on_terminal and now - said >= LINE_EVERY_SECONDS:
                     said = now
-                    say(f"{label}: {done:,} of {total:,} answers, {about}")
+                    say(f"{label}: {about}")
             new, done = new + 1, done + 1
             tokens, written = tokens + row["tokens"], written + row["tokens"]
             bar.update()

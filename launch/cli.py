@@ -15,71 +15,81 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from engine.command import EXIT_MISTAKE, EXIT_NOT_FINITE, NotFinite
+from engine.advice import first_sentence, is_out_of_memory
+from engine.command import EXIT_MISTAKE, exit_code_for, print_error
 from engine.interruption import EXIT_INTERRUPTED as EXIT_TOLD_TO_STOP
 from engine.interruption import Interrupted
 from launch.bench_options import add_benches
-from launch.verb import add
+from launch.verb import Parser, add, parse
+from launch.verbs_catalogue import add_catalogue_verbs
 from launch.verbs_diagnose import add_diagnose_verb
+from launch.verbs_doctor import add_doctor_verb
 from launch.verbs_grade import add_grade_verb
 from launch.verbs_reproduce import add_reproduce_verb
 from launch.verbs_run import add_run_verbs
+from launch.verbs_status import add_status_verb
 from launch.verbs_training import add_training_verbs
 
 EXIT_INTERRUPTED = 130
+LESS_AT_ONCE = "use a smaller batch_size (or max_tokens) in the section at work, or a smaller model"
+
+GROUPS = {
+    "the way": ("quickstart", "run", "generate", "train", "evaluate", "report"),
+    "look before you pay, and while it runs": ("doctor", "plan", "inspect", "status"),
+    "files": ("list", "copy", "export"),
+    "measure": ("reproduce", "diagnose", "grade", "bench"),
+}
+"""The commands as `cgd --help` shows them."""
 
 EXAMPLES = """\
-examples:
-  cgd quickstart                                      the whole method on the built-in world
-  cgd run launch/configs/smollm2-gsm8k.toml           the same on a real model and real problems
-  cgd run CONFIG --set train.learning_rate=5e-6 --set run.name=faster
-  cgd generate CONFIG && cgd train CONFIG && cgd evaluate CONFIG
-  cgd generate CONFIG --dry-run                       tokens, hours and money before anything is paid for
-  cgd inspect runs/mine/data/refinements.jsonl        records, answer, critique and refinement side by side
-  cgd inspect CONFIG --world-size 8 --losses          what is trained on: mask, plan of a step, losses
-  cgd diagnose CONFIG --only entropy,gradients        what critiques do to the student, or --model cgd
-  cgd report runs/quickstart
-  cgd reproduce table1                                a table of the paper, in the built-in world, on a CPU
-  cgd reproduce --list                                all tables and figures: what each needs, what was measured
-  cgd reproduce all --scale paper --dry-run           the jobs and commands at the paper's size, nothing run
-  cgd grade outputs.jsonl --out graded.jsonl          rows with `pred` and `gold`
-  cgd export CONFIG --step 300                        that checkpoint as a model folder
-  cgd export CONFIG --records my-data                 the records as a data set for other tools
-  cgd plan CONFIG --world-size 8 --device H100        memory and time, without a GPU; 4 if it does not fit
-  cgd bench loss --vocabulary 128256                  the loss beside its peers: time, memory, error
-  cgd bench train --model smollm2-135m                the engine beside its peers: tokens/s, memory
-  cgd bench generate --model FOLDER                   texts through vLLM beside its own engine: tokens/s
-  cgd bench grade cases.jsonl --peers --list          answer matching beside math-verify, on labelled cases
-  cgd bench client --rate 100                         what feeding servers costs, per request
-  cgd bench fleet --prompts 100000                    how busy a run keeps simulated servers
+start here:
+  cgd quickstart                              the whole method on the built-in world, on a CPU
+  cgd list recipes                            configurations to start from
+  cgd copy single-gpu mine.toml               one of them, to be edited
+  cgd doctor mine.toml                        what would stop it
+  cgd run mine.toml --dry-run                 stages, steps, memory, commands; nothing is run
+  cgd run mine.toml                           generate, train, evaluate, report
+  cgd run mine.toml --set train.learning_rate=5e-6 --set run.name=faster
+  cgd status runs/mine                        how far it is
 
-One command, again and again: the same command on the same run folder continues where it stopped.
-On several devices: torchrun --nproc-per-node N -m engine.train CONFIG
-With CGD_TRACEBACK=1 an error shows where in the code it was raised.
+`cgd COMMAND --help` has more examples of each. One command, again and again: the same command on the same
+run folder goes on where it stopped. With CGD_TRACEBACK=1 an error shows where in the code it was raised.
+Words after Tab: eval "$(cgd --completion bash)" in ~/.bashrc; zsh and fish likewise.
 """
+
+BENCH_EXAMPLES = """\
+cgd bench loss --vocabulary 128256                  the loss beside its peers: time, memory, error
+cgd bench train --model smollm2-135m                the engine beside its peers: tokens/s, memory
+cgd bench generate --prompts 64                     texts through vLLM beside its own engine: tokens/s
+cgd bench grade cases.jsonl --peers --list          answer matching beside math-verify, on labelled cases
+cgd bench client --rate 100                         what feeding servers costs, per request
+cgd bench fleet --prompts 100000                    how busy a run keeps simulated servers"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code is returned, not raised."""
-    options = parser().parse_args(arguments)
+    options = parse(parser(), arguments)
     signal.signal(signal.SIGTERM, interrupted)
     try:
         return options.verb(options) or 0
     except (ValueError, OSError) as error:
         if os.environ.get("CGD_TRACEBACK"):
             raise
-        print(f"error: {error}", file=sys.stderr)
-        if isinstance(error, NotFinite):
-            return EXIT_NOT_FINITE
-        return int(getattr(error, "exit_code", EXIT_MISTAKE))
+        print_error(error)
+        return exit_code_for(error)
     except Interrupted as left:
         print(left, file=sys.stderr)
         return EXIT_TOLD_TO_STOP
     except KeyboardInterrupt:
         print("\ninterrupted; run the same command to continue", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Exception as error:
+        if os.environ.get("CGD_TRACEBACK") or not is_out_of_memory(error):
+            raise
+        print_error(ValueError(f"out of memory: {first_sentence(error)}; {LESS_AT_ONCE}"))
+        return EXIT_MISTAKE
 
 
 def interrupted(signum: int, frame: object) -> NoReturn:
@@ -87,21 +97,59 @@ def interrupted(signum: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def parser() -> argparse.ArgumentParser:
+# ---- the parser -------------------------------------------------------------------------------------
+
+
+class Command(Parser):
+    """`cgd` itself: its help shows the verbs in groups."""
+
+    verbs: argparse._SubParsersAction[Parser]
+
+    def format_help(self) -> str:
+        """Usage, the verbs by group, and how to start."""
+        lines = [self.format_usage(), self.description or "", ""]
+        for title, names in GROUPS.items():
+            about = [f"    {name:12}{self.verbs.choices[name].description}" for name in names]
+            lines += [f"{title}:", *about, ""]
+        return "\n".join([*lines, self.epilog or ""])
+
+
+class PrintCompletion(argparse.Action):
+    """`--completion SHELL`: prints the script and leaves."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: Any, values: Any, _: object = None
+    ) -> NoReturn:
+        """The words come from the parser that reads the command line."""
+        from launch.completion import completion_script
+
+        assert isinstance(parser, Command)
+        print(completion_script(parser.verbs.choices, values))
+        parser.exit()
+
+
+def parser() -> Command:
     """All verbs and their options."""
-    top = argparse.ArgumentParser(
+    top = Command(
         prog="cgd",
         description="Critique-Guided Distillation: generate, train, evaluate, report.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    shells = ("bash", "zsh", "fish")
+    script = "print the script that completes words after Tab, for this shell"
+    top.add_argument("--completion", action=PrintCompletion, choices=shells, help=script)
+    verbs = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    top.verbs = verbs
     add_run_verbs(verbs)
+    add_doctor_verb(verbs)
     add_training_verbs(verbs)
+    add_status_verb(verbs)
+    add_catalogue_verbs(verbs)
+    add_reproduce_verb(verbs)
     add_diagnose_verb(verbs)
     add_grade_verb(verbs)
-    add_reproduce_verb(verbs)
-    add_benches(add(verbs, "bench", bench, "speed and memory beside peers, in one run"), bench)
+    about = "speed and memory beside peers, in one run"
+    add_benches(add(verbs, "bench", bench, about, BENCH_EXAMPLES), bench)
     return top
 
 

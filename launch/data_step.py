@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from datagen.flow import DEFAULT_STAGES, run_flow
 from datagen.generators import Generator
 from datagen.mixtures import choose
 from datagen.plan import STAGES
-from datagen.progress_bar import say_line
+from datagen.progress_bar import Watch, say_line, unwatched
 from datagen.prompt_files import write_prompts
 from datagen.records import json_line, read_records, write_whole
 from datagen.workers import Worker, alone
@@ -37,9 +38,31 @@ def make_prompts(config: Config, data: Path) -> None:
     sets = evaluation_sets(config)  # workers that start together read them together
     with alone(data / PROMPTS_LOCK):
         write_prompts(config.data, data / PROMPTS, config.run.seed, sets=sets)
+    look_for_gold(config, data / PROMPTS)
 
 
-def make_records(config: Config, data: Path, worker: Worker, retry_failed: bool) -> None:
+def look_for_gold(config: Config, prompts: Path) -> None:
+    """Before texts are paid for: prompts without the answer that an objective learns. Raises ValueError where none
+    has one; some are counted."""
+    learners = [name for name in config.pipeline.objectives if OBJECTIVES[name].writes == "answer"]
+    if not learners:
+        return
+    records = read_records(prompts)
+    without = sum(not record.answer for record in records)
+    if without == len(records):
+        raise ValueError(
+            f"objective {learners[0]} learns the gold answer, and none of the {len(records):,} prompts has one; name "
+            "its field with data.answer_field, or leave the objective out"
+        )
+    if without:
+        say_line(
+            f"prompts: {without:,} of {len(records):,} have no gold answer; {learners[0]} is trained without them"
+        )
+
+
+def make_records(
+    config: Config, data: Path, worker: Worker, retry_failed: bool, watch: Watch = unwatched
+) -> None:
     """All stages of all records, as far as they are this worker's."""
     if not config.generate.mixture.chooses:
         (data / MIXTURE).unlink(missing_ok=True)  # of other settings; training would take it
@@ -59,7 +82,23 @@ def make_records(config: Config, data: Path, worker: Worker, retry_failed: bool)
         devices={name: backend.tensor_parallel for name, backend in writers.items()},
         flops=flops_of(writers),
         retry_failed=retry_failed,
+        watch=watch,
     )
+    require_some(data, STAGES[stages_of(config)[-1]].file)
+
+
+def require_some(data: Path, last: str) -> None:
+    """Raises ValueError where the stages have left no record at all: there is nothing to train on."""
+    if not (data / SUMMARY).exists():
+        return  # other workers are still at it
+    counts = json.loads((data / SUMMARY).read_text(encoding="utf-8"))["counts"]
+    if not counts["records"]:
+        raise ValueError(
+            f"no record is left in {data / last}.jsonl: of {counts['prompts']:,}, {counts['dropped']:,} were dropped "
+            f"by a gate (see the table above, and dropped.jsonl beside it) and {counts['failed']:,} failed. Change "
+            "what the gates found (generate.STAGE.max_tokens for cut texts, another teacher for empty ones) or "
+            "[generate.gates], then `cgd generate CONFIG --rework`"
+        )
 
 
 def make_mixture(config: Config, data: Path) -> None:

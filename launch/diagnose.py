@@ -33,6 +33,7 @@ from evals.diagnostics.run import diagnose
 from evals.diagnostics.settings import JUDGED, check_names
 from launch.config import Config
 from launch.pipeline import BASE
+from launch.running import Watched
 from launch.runs import open_run
 from launch.worker_processes import take_own_devices
 
@@ -54,9 +55,11 @@ def run_diagnose(
         take_own_devices(models_here(config, names))
     found: Found = {}
     failures: list[str] = []
-    with open_run(config, workers=mine.count) as folder:
+    alone = mine.number == 0
+    with open_run(config, workers=mine.count) as folder, Watched(config, folder, alone) as watched:
         task = make_task(config, folder, model, say)
-        for name in names:
+        for number, name in enumerate(names, start=1):
+            watched.stage(f"diagnose {name}", number, len(names))
             try:
                 result = diagnose(name, DIAGNOSTICS[name], task, config.diagnose.samples, mine)
             except ValueError as error:

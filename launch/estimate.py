@@ -13,18 +13,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoTokenizer
 
 from datagen.backends import TeacherConfig
+from datagen.decontamination import EvaluationSet
 from datagen.finished import SUMMARY
 from datagen.plan import STAGES, Stage
+from datagen.progress_bar import Say
 from datagen.sources import load_prompts
 from datagen.stages import GenerateConfig
 from datagen.wordings import load_template
+from evals.benchmarks import TABLE
 from launch.config import Config
 from launch.data_step import stages_of, student_as_generator
 from launch.decontaminate import evaluation_sets
@@ -79,14 +82,11 @@ class Estimate:
         return sum(stage.usd for stage in self.stages)
 
 
-def estimate_run(
-    config: Config, expect: Sequence[str], tokens_per_second: float | None
-) -> Iterator[str]:
-    """The lines for a run: its prompts are found and cleaned as `cgd generate` would, but not written."""
-    found: list[str] = []
-    sets = evaluation_sets(config)
-    prompts = [r.prompt for r in load_prompts(config.data, config.run.seed, found.append, sets)]
-    yield from found
+def estimate_of(
+    config: Config, expect: Sequence[str], tokens_per_second: float | None, say: Say
+) -> tuple[Estimate, int]:
+    """The estimate for a run, and the number of its prompts: found and cleaned as `cgd generate` would, not written."""
+    prompts = [r.prompt for r in load_prompts(config.data, config.run.seed, say, sets_here(config, say))]
     student = student_as_generator(config, config.generate.batch_size)
     stages = stages_of(config)
     models = {
@@ -95,7 +95,23 @@ def estimate_run(
     measured = read_summary(config.run.folder)
     lengths = dict(read_expected(text, stages) for text in expect)
     made = estimate(prompts, stages, config.generate, models, measured, lengths, tokens_per_second)
-    yield from estimate_lines(made, config.generate)
+    return made, len(prompts)
+
+
+def sets_here(config: Config, say: Say) -> list[EvaluationSet]:
+    """The benchmarks that no prompt may resemble, as far as they are on this machine."""
+    own = config.data.decontaminate
+    names = config.evaluate.benchmarks if own is None else own
+    sets: list[EvaluationSet] = []
+    for name in names:
+        one = replace(config, data=replace(config.data, decontaminate=(name,)))
+        try:
+            sets += evaluation_sets(one)
+        except ValueError:
+            if name not in TABLE or config.evaluate.benchmark_dir is not None:
+                raise
+            say(f"prompts that resemble {name} are still among them: it is not on this machine")
+    return sets
 
 
 def read_expected(text: str, stages: Sequence[str]) -> tuple[str, float]:

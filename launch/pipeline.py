@@ -12,9 +12,8 @@ them in order, keeps at most one generating model in memory, and none while it t
 from __future__ import annotations
 
 import gc
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -23,11 +22,9 @@ from datagen.backends import TeacherConfig, make_generator
 from datagen.finished import SUMMARY
 from datagen.generators import Generator
 from datagen.progress_bar import say_line
-from datagen.wordings import load_template
 from datagen.workers import Worker
 from engine.train import train
-from evals.report import write_report
-from evals.run import evaluate, load_asked
+from evals.run import evaluate
 from evals.scores import in_short
 from launch.config import Config
 from launch.data_step import (
@@ -38,26 +35,15 @@ from launch.data_step import (
     make_records,
     student_as_generator,
 )
+from launch.preflight import preflight
+from launch.reporting import write_run_report
 from launch.rounds import rounds_of
-from launch.runs import open_run
+from launch.running import Step, Watched, run_steps
+from launch.runs import locked, open_run
 
 ALONE = Worker()
 BASE = "base"
 """The name of the student before training, among the evaluated models."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One line of the plan."""
-
-    kind: str
-    """data, train, evaluate or report: what `cgd generate`, `cgd train`, … pick out."""
-    name: str
-    """What the heading says."""
-    marker: Path
-    """The file that the stage writes last: it is there when the stage is finished."""
-    run: Callable[[], object]
-    """Does what is left to do, and says so where nothing is."""
 
 
 class OneGenerator:
@@ -92,19 +78,25 @@ def run_pipeline(
 ) -> Path:
     """Runs all stages, those of one kind, or those of one kind about one model; returns the run folder.
 
-    The kind `prompts` is the first stage alone. `rework` lets other settings of the data stages pass."""
-    check_inputs(config)
-    if config.pipeline.rounds > 1 and kind in ("data", "train", "prompts"):
-        raise ValueError(
-            "pipeline.rounds: each round needs the one before; `cgd run` does them in order"
-        )
-    with open_run(config, overwrite, worker.count, rework) as folder:
-        steps = plan(config, folder, worker, retry_failed=kind == "data")
-        steps = [step for step in steps if kind in (None, step.kind, step.name)]
-        if model is not None:
-            steps = steps_about(model, steps)
+    The kind `prompts` is the first stage alone. `rework` lets other settings of the data stages pass. Evaluations of
+    one model each, as of jobs of a cluster, may share the folder; whatever else is done in it is done alone."""
+    refuse_rounds(config, kind)
+    one_model = kind == "evaluate" and model is not None
+    sharers = 1 + len(config.pipeline.objectives) if one_model else worker.count
+    folder = config.run.folder
+    steps = plan(config, folder, worker, retry_failed=kind == "data")
+    steps = [step for step in steps if kind in (None, step.kind, step.name)]
+    if model is not None:
+        steps = steps_about(model, steps)
+    if ahead := work_ahead(steps, overwrite):
+        preflight(config, ahead, says=worker.number == 0)
+    says_how_far = worker.number == 0
+    with (
+        open_run(config, overwrite, sharers, rework),
+        Watched(config, folder, says_how_far) as watched,
+    ):
         before = written_at(steps)
-        run_steps(steps)
+        run_steps(steps, watched)
         if None not in before and written_at(steps) == before and kind != "prompts":
             say_line(f"{folder}: nothing was left to do")
     return folder
@@ -125,24 +117,19 @@ def steps_about(model: str, steps: Sequence[Step]) -> list[Step]:
     return chosen
 
 
-def check_inputs(config: Config) -> None:
-    """Finds what is missing before anything is paid for; models are looked at when they are read."""
-    asked, written = config.evaluate, config.generate
-    load_asked(asked, config.run.seed)
-    for stage in (written.critique, written.refine, written.teach):
-        if stage.template is not None:
-            load_template(stage.template, stands_alone=stage.layout == "fresh")
-    if config.teacher.runs_on == "scripted":
-        make_generator(config.teacher)
-    if config.train.data is not None and not Path(config.train.data).is_file():
-        raise ValueError(f"train.data: there is no file {config.train.data}")
-    if config.train.data is not None and config.pipeline.rounds > 1:
-        raise ValueError("pipeline.rounds: every round makes its own data; leave train.data out")
-    if config.inference.base_url and config.pipeline.rounds > 1:
+def refuse_rounds(config: Config, kind: str | None) -> None:
+    """Raises ValueError where one kind of stages of several rounds is asked for."""
+    if config.pipeline.rounds > 1 and kind in ("data", "train", "prompts"):
         raise ValueError(
-            "pipeline.rounds: from the second round on the student is one that was trained here, which "
-            "the server in inference.base_url does not have; leave it out"
+            "pipeline.rounds: each round needs the one before; `cgd run` does them in order"
         )
+
+
+def work_ahead(steps: Sequence[Step], overwrite: bool) -> set[str]:
+    """The kinds of the steps that are not finished, and `base` where the student itself is asked; no report."""
+    left = [step for step in steps if overwrite or not step.marker.exists()]
+    kinds = {step.kind for step in left if step.kind != "report"}
+    return kinds | {BASE for step in left if step.name == f"evaluate {BASE}"}
 
 
 # ---- the plan ---------------------------------------------------------------------------------------
@@ -182,12 +169,11 @@ def data_steps(config: Config, data: Path, worker: Worker, retry_failed: bool) -
     """Prompts, and the records that become of them."""
     records = partial(make_records, config, data, worker, retry_failed)
     steps = [
-        Step("data", "prompts", data / PROMPTS, partial(make_prompts, config, data)),
-        Step("data", "records", data / SUMMARY, records),
+        Step("data", "prompts", data / PROMPTS, lambda _: make_prompts(config, data)),
+        Step("data", "records", data / SUMMARY, lambda watched: records(watched.progress)),
     ]
     if config.generate.mixture.chooses:
-        chosen = partial(make_mixture, config, data)
-        steps.append(Step("data", "mixture", data / MIXTURE, chosen))
+        steps.append(Step("data", "mixture", data / MIXTURE, lambda _: make_mixture(config, data)))
     return steps
 
 
@@ -195,9 +181,9 @@ def training_step(config: Config, folder: Path, objective: str, models: OneGener
     """One objective, trained from the student."""
     settings = replace(config.train, objective=cast(Any, objective))  # checked by PipelineConfig
 
-    def run() -> None:
+    def run(watched: Watched) -> None:
         models.release()
-        train(config.run, config.student, settings)
+        train(config.run, config.student, settings, watch=watched.progress)
 
     return Step("train", f"train {objective}", folder / "train" / objective / "summary.json", run)
 
@@ -211,7 +197,7 @@ def evaluation_step(
 
     marker = folder / "evals" / model / "scores.json"
 
-    def run() -> None:
+    def run(watched: Watched) -> None:
         if export is not None and not export.is_dir():
             raise ValueError(
                 f"{model} is not trained yet: there is no {export}; `cgd train` first, or "
@@ -220,7 +206,10 @@ def evaluation_step(
         was_finished, generator = marker.exists(), models.get(asked)
         where, seed = marker.parents[1], config.run.seed
         devices = asked.tensor_parallel
-        scores = evaluate(model, generator, config.evaluate, where, seed, say_line, devices)
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        with locked(marker.parent):
+            asked_here = (model, generator, config.evaluate, where, seed, say_line, devices)
+            scores = evaluate(*asked_here, watched.progress)
         if not was_finished:
             for name, score in scores["benchmarks"].items():
                 say_line(f"evaluate {model}/{name}: {in_short(score)}")
@@ -238,11 +227,11 @@ def report_step(folder: Path, sources: Sequence[Path]) -> Step:
     """The report, written again whenever something that it tells of is newer."""
     target = folder / "report.html"
 
-    def run() -> None:
+    def run(watched: Watched) -> None:
         if target.exists() and all(is_older(source, target) for source in sources):
             say_line(f"report: {target}, up to date")
         else:
-            say_line(f"report: {write_report(folder)}")
+            say_line(f"report: {write_run_report(folder)}")
 
     return Step("report", "report", target, run)
 
@@ -250,43 +239,3 @@ def report_step(folder: Path, sources: Sequence[Path]) -> Step:
 def is_older(source: Path, target: Path) -> bool:
     """True where the source was last written before the target."""
     return source.stat().st_mtime_ns <= target.stat().st_mtime_ns
-
-
-# ---- running it ---------------------------------------------------------------------------------------
-
-
-def run_steps(steps: Sequence[Step]) -> None:
-    """Every step in order, each under a heading that says how far the whole is."""
-    started = time.monotonic()
-    seconds_of: dict[str, float] = {}
-    for number, step in enumerate(steps, start=1):
-        was_finished = step.marker.exists()
-        place = f"[{number}/{len(steps)}] "
-        clock = clock_line(time.monotonic() - started, time_left(steps[number - 1 :], seconds_of))
-        # A finished stage says so itself, in one line: it goes on where the heading stopped.
-        print(place if was_finished else f"{place}{step.name}{clock}", flush=True, end="")
-        print("" if was_finished else "\n", flush=True, end="")
-        began = time.monotonic()
-        step.run()
-        if not was_finished:
-            seconds_of[step.kind] = time.monotonic() - began
-
-
-def time_left(remaining: Sequence[Step], seconds_of: Mapping[str, float]) -> float | None:
-    """Seconds for the unfinished steps, once one of each kind has been timed; a report takes none."""
-    todo = [step.kind for step in remaining if step.kind != "report" and not step.marker.exists()]
-    if not todo or any(kind not in seconds_of for kind in todo):
-        return None
-    return sum(seconds_of[kind] for kind in todo)
-
-
-def clock_line(elapsed: float, left: float | None) -> str:
-    """`  (2:05 so far, about 7:10 left)`; nothing at the start."""
-    if elapsed < 1:
-        return ""
-    return f"  ({clock(elapsed)} so far{'' if left is None else f', about {clock(left)} left'})"
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -8,6 +8,7 @@ move the cursor or change the colours of the person who reads it.
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,19 +47,41 @@ class View:
                 raise ValueError(f"--{option} must be 1 or more, got {getattr(self, name)}")
 
 
-def show_records(path: Path, view: View) -> Iterator[str]:
-    """The lines of a page."""
+@dataclass(frozen=True)
+class Page:
+    """Some of the records that were asked for, and how many there are in all."""
+
+    shown: tuple[Record, ...]
+    pages: int
+    total: int
+
+
+def page_of(path: Path, view: View) -> Page:
+    """The page that is asked for. Raises ValueError where there is none."""
     records = chosen(read_records(path), path, view)
     first = (view.page - 1) * view.per_page
-    shown = records[first : first + view.per_page]
+    shown = tuple(records[first : first + view.per_page])
     pages = -(-len(records) // view.per_page)
     if not shown:
         raise ValueError(f"--page {view.page}: {path} has {pages} pages of {view.per_page} records")
-    for record in shown:
+    return Page(shown, pages, len(records))
+
+
+def show_records(path: Path, view: View) -> Iterator[str]:
+    """The lines of a page."""
+    page = page_of(path, view)
+    for record in page.shown:
         yield from record_lines(record, view.width)
         yield ""
-    way_on = f"; --page {view.page + 1} shows the next" if view.page < pages else ""
-    yield f"{path}: page {view.page} of {pages:,}, {len(records):,} records{way_on}"
+    way_on = f"; --page {view.page + 1} shows the next" if view.page < page.pages else ""
+    yield f"{path}: page {view.page} of {page.pages:,}, {page.total:,} records{way_on}"
+
+
+def records_json(path: Path, view: View) -> str:
+    """The same page as one JSON object, its records whole."""
+    page = page_of(path, view)
+    numbers = {"path": str(path), "page": view.page, "pages": page.pages, "total": page.total}
+    return json.dumps(numbers | {"records": [record.to_json() for record in page.shown]}, indent=1)
 
 
 def chosen(records: Sequence[Record], path: Path, view: View) -> Sequence[Record]:
@@ -80,7 +103,8 @@ def chosen(records: Sequence[Record], path: Path, view: View) -> Sequence[Record
 
 def record_lines(record: Record, width: int) -> Iterator[str]:
     """One record: what is known of it, the prompt, and its texts."""
-    yield f"── {record.id} {'─' * max(0, width - len(record.id) - 4)}"
+    title = f"── {visible(record.id)} "
+    yield title.ljust(width, "─")
     yield facts(record)
     yield from wrapped(f"PROMPT  {record.prompt}", width)
     gold = record.final_answer or record.answer

@@ -1,6 +1,6 @@
 """The run folder: opened for one configuration, guarded against any other.
 
-    open_run(config) → RUN/config.toml (resolved) and RUN/environment.json, and the folder locked
+    open_run(config) → RUN/config.toml (resolved), and the folder locked
 
 The same command on the same folder continues. A configuration that would change results is refused,
 with the differences shown; `--overwrite` moves the old attempt aside and starts anew. Nothing that a
@@ -10,16 +10,11 @@ run produced is ever deleted.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import platform
-import subprocess
-import sys
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +22,10 @@ from datagen.plan import STAGES
 from datagen.records import write_whole
 from datagen.workers import locked_for_workers
 from engine import attempt
+from engine.attempt_log import ATTEMPTS
 from engine.config import ConfigError, differences, flatten, to_toml
-from launch.code_version import code_digest
+from engine.git_state import PATCHES
+from engine.status_file import STATUS
 from launch.config import Config
 
 HOW_FAST = (
@@ -64,9 +61,8 @@ they depend on, and are done again."""
 REWORKED = ("data", "generate", "teacher", "inference", "pipeline")
 """Sections whose changes the data stages can take in: they know of every text what it depends on."""
 
-LIBRARIES = ("torch", "transformers", "safetensors", "datasets", "numpy", "jinja2")
 RUN_ENTRIES = {"config.toml", "environment.json", "data", "train", "evals", "diagnostics", "rounds"}
-RUN_ENTRIES |= {"results.json", "report.md", "report.html"}
+RUN_ENTRIES |= {"results.json", "report.md", "report.html", STATUS, ATTEMPTS, PATCHES}
 
 
 @contextmanager
@@ -76,6 +72,7 @@ def open_run(
     """The run folder, ready to continue; for the length of the block ours alone, or one of so many workers'."""
     assert config.run.dir is not None, "the configuration is resolved"
     folder = Path(config.run.dir)
+    require_one_process()
     if overwrite and folder.is_dir() and any(folder.iterdir()):
         with locked(folder):
             aside = attempt.move_aside(folder)
@@ -84,10 +81,17 @@ def open_run(
     with locked(folder) if workers == 1 else locked_for_workers(folder / ".lock", workers):
         refuse_other_run(folder, config, REWORKED if rework else ())
         write_whole(folder / "config.toml", to_toml(as_tables(config)).encode())
-        if not (folder / "environment.json").exists():
-            text = json.dumps(environment(), indent=2) + "\n"
-            write_whole(folder / "environment.json", text.encode())
         yield folder
+
+
+def require_one_process() -> None:
+    """Raises ValueError in a rank of torchrun: all of them would do the whole run, into one folder."""
+    if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(
+            "cgd is one process and cannot be started by torchrun; a training on several devices is "
+            "python -m engine.torchrun --nproc-per-node N -m engine.train CONFIG, between `cgd generate CONFIG` and "
+            "`cgd evaluate CONFIG`"
+        )
 
 
 def as_tables(config: Config) -> dict[str, Any]:
@@ -146,52 +150,3 @@ def locked(
         except BlockingIOError:
             raise ValueError(f"{other} is working in {folder}; {remedy}") from None
         yield
-
-
-def environment() -> dict[str, Any]:
-    """What the run ran on: enough to explain a difference between two machines."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu_count": os.cpu_count(),
-        "gpus": gpu_names(),
-        "libraries": {name: version(name) for name in LIBRARIES},
-        "project_version": version("critique-guided-distillation"),
-        "git_revision": git_revision(),
-        "code": code_digest(),
-        "command": sys.argv[1:],
-    }
-
-
-def version(distribution: str) -> str | None:
-    """The installed version, without importing the package."""
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def gpu_names() -> list[str]:
-    """The names of the GPUs that torch sees."""
-    import torch  # heavy, and only here
-
-    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-
-
-def git_revision() -> str | None:
-    """The checked-out commit of the project, with `+changes` where files differ from it."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        commit = git(root, "rev-parse", "HEAD")
-        return commit + ("+changes" if git(root, "status", "--porcelain") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def git(root: Path, *arguments: str) -> str:
-    """What a git command prints."""
-    command = ["git", "-C", str(root), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
-    return done.stdout.strip()

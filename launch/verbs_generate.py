@@ -14,14 +14,21 @@ import argparse
 import os
 
 from launch.verb import Verbs, add, add_config
+from launch.verbs_dry_run import add_dry_run, is_dry
 
 OVERWRITE = "start anew; the old run folder is kept aside"
 REWORK = "go on with other settings: what still fits is taken over, the rest is written again"
 
+EXAMPLES = """\
+cgd generate launch/configs/quickstart.toml                prompts, answers, critiques, refinements
+cgd generate mine.toml --dry-run --tokens-per-second 2000  tokens, hours and money beforehand
+cgd generate mine.toml --workers 8                         a worker on each of 8 GPUs
+cgd generate mine.toml --rework --set generate.critique.max_tokens=2048"""
+
 
 def add_generate_verb(verbs: Verbs) -> argparse.ArgumentParser:
     """Which run, and how many share the work."""
-    sub = add(verbs, "generate", generate, "student answers, critiques, refinements")
+    sub = add(verbs, "generate", generate, "student answers, critiques, refinements", EXAMPLES)
     add_config(sub)
     sub.add_argument("--overwrite", action="store_true", help=OVERWRITE)
     sub.add_argument("--rework", action="store_true", help=REWORK)
@@ -30,9 +37,7 @@ def add_generate_verb(verbs: Verbs) -> argparse.ArgumentParser:
     share.add_argument("--workers", type=int, metavar="N", help=many)
     one = "be worker K (from 0) of N; default: torchrun's or a Slurm array's variables, else 0/1"
     share.add_argument("--worker", metavar="K/N", help=one)
-    dry = sub.add_argument_group("before it is paid for")
-    told = "tokens, hours and money of every stage; nothing is written, no model is asked"
-    dry.add_argument("--dry-run", action="store_true", help=told)
+    dry = add_dry_run(sub, trains=False, jobs=True)
     length = "with --dry-run: mean tokens of a stage's texts, as critique=400 (repeatable)"
     dry.add_argument("--expect", action="append", default=[], metavar="STAGE=N", help=length)
     rate = "with --dry-run: a rate for stages that were not measured yet"
@@ -42,17 +47,21 @@ def add_generate_verb(verbs: Verbs) -> argparse.ArgumentParser:
 
 def generate(options: argparse.Namespace) -> None:
     """All that is due, by this process or by others."""
+    if is_dry(options):
+        from launch.dry_run import dry_stages
+
+        dry_stages(options, "data")
+        return
     from datagen.workers import worker_from
     from launch.config import load_config
     from launch.pipeline import run_pipeline
     from launch.worker_processes import models_here, run_workers, take_own_devices
 
     config = load_config(options.config, options.set, needs_student=False)
-    if options.dry_run:
-        from launch.estimate import estimate_run
+    if options.write_jobs is not None:
+        from launch.dry_run_commands import write_batch_jobs
 
-        for line in estimate_run(config, options.expect, options.tokens_per_second):
-            print(line)
+        write_batch_jobs(config, "data", options)
         return
     if options.workers is not None:
         run_workers(config, options)

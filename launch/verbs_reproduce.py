@@ -8,15 +8,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from launch.verb import Verbs, add
+from launch.verb import AS_JSON, Verbs, add
+
+EXAMPLES = """\
+cgd reproduce --list                                  all of them: what each needs, what was measured
+cgd reproduce table1                                  in the built-in world, on a CPU
+cgd reproduce table1 figure3 --dry-run                jobs and commands, memory and time; nothing is run
+cgd reproduce all --scale paper --dry-run --write-jobs jobs
+cgd copy table4 my-table4.toml && cgd reproduce my-table4.toml"""
 
 SETTING = "override one configuration key of all jobs (repeatable); the table goes into a folder of its own"
 
 
 def add_reproduce_verb(verbs: Verbs) -> None:
     """Which experiments, at which scale, and what of them."""
-    sub = add(verbs, "reproduce", reproduce, "the paper's tables and figures, at three scales")
-    named = "an experiment, such as table1 or figure3; `all` for every one (--list shows them)"
+    sub = add(
+        verbs, "reproduce", reproduce, "the paper's tables and figures, at three scales", EXAMPLES
+    )
+    named = "an experiment, such as table1 or figure3; `all` for every one (--list shows them); or your own FILE.toml"
     sub.add_argument("names", nargs="*", metavar="NAME", help=named)
     sub.add_argument(
         "--scale", default=None, metavar="SCALE", help="mini (default), small or paper"
@@ -36,7 +45,7 @@ def add_reproduce_verb(verbs: Verbs) -> None:
     sub.add_argument("--seeds", metavar="0,1,…", help="these seeds in place of the experiment's")
     kept = "keep the results beside the experiment's file, for --list and the README"
     sub.add_argument("--keep", action="store_true", help=kept)
-    sub.add_argument("--json", action="store_true", help="print results as JSON, progress aside")
+    sub.add_argument("--json", action="store_true", help=f"{AS_JSON}; progress goes to stderr")
     dry = sub.add_argument_group("before it is paid for")
     told = "the jobs, their commands, and memory and time of the trainings; nothing is run"
     dry.add_argument("--dry-run", action="store_true", help=told)
@@ -57,6 +66,8 @@ def reproduce(options: argparse.Namespace) -> int:
         raise ValueError(f"--at-once must be 1 or more, got {options.at_once}")
     if options.write_jobs is not None and not options.dry_run:
         raise ValueError("--write-jobs goes with --dry-run")
+    if options.keep and any(name.endswith(".toml") for name in options.names):
+        raise ValueError("--keep is for experiments of the package; yours keep theirs in --dir")
     from launch.experiments.grid import Wanted
     from launch.experiments.reproduce import Command
     from launch.experiments.reproduce import reproduce as run

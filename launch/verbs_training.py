@@ -11,19 +11,35 @@ import sys
 from pathlib import Path
 
 from launch.verb import Verbs, add, add_config
+from launch.verbs_dry_run import add_dry_run, is_dry
 
 EXIT_DOES_NOT_FIT = 4
+
+INSPECT = """\
+cgd inspect launch/configs/quickstart.toml                 an example, its mask, the plan of a step
+cgd inspect launch/configs/quickstart.toml --step 3 --world-size 8
+cgd inspect launch/configs/quickstart.toml --losses --json the student's loss on each example
+cgd inspect runs/quickstart/data/refinements.jsonl         records, their texts side by side"""
+
+PLAN = """\
+cgd plan mine.toml --world-size 8 --device H100            memory of a rank by kind, and time
+cgd plan mine.toml --set student.model=llama-3.1-8b        a shape that it knows; nothing is fetched
+cgd plan launch/configs/quickstart.toml --device cpu --json"""
+
+EXPORT = """\
+cgd export launch/configs/quickstart.toml                  the newest checkpoint as a model folder
+cgd export mine.toml --step 300 --out my-model             that of a step, in a folder of your own
+cgd export mine.toml --records my-data --format jsonl      the records as a data set
+cgd export mine.toml --step 300 --dry-run                  which checkpoint, where to, how large"""
 
 
 def add_training_verbs(verbs: Verbs) -> None:
     """What is trained on, what it costs, what comes of it."""
-    add_inspect_options(add(verbs, "inspect", inspect, "show what is trained on"))
-    add_plan_options(
-        add(verbs, "plan", plan, "memory and time of a training, before paying for it")
-    )
-    add_export_options(
-        add(verbs, "export", export, "a checkpoint as a model folder, or the records as a data set")
-    )
+    add_inspect_options(add(verbs, "inspect", inspect, "show what is trained on", INSPECT))
+    about = "memory and time of a training, before paying for it"
+    add_plan_options(add(verbs, "plan", plan, about, PLAN))
+    about = "a checkpoint as a model folder, or the records as a data set"
+    add_export_options(add(verbs, "export", export, about, EXPORT))
 
 
 def add_inspect_options(sub: argparse.ArgumentParser) -> None:
@@ -33,6 +49,9 @@ def add_inspect_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--step", type=int, default=1, metavar="N", help="this step's plan (1)")
     sub.add_argument("--world-size", type=int, default=1, metavar="N", help="on so many ranks (1)")
     sub.add_argument("--losses", action="store_true", help="the student's loss on each example")
+    sub.add_argument("--objective", metavar="NAME", help="as this objective sees the records")
+    sub.add_argument("--tokens", action="store_true", help="a line a token: position, id, mask, text")
+    sub.add_argument("--html", type=Path, metavar="FILE", help="write it as one offline page")
     sub.add_argument("--json", action="store_true", help="the same as JSON")
     paged = sub.add_argument_group("records", "in place of CONFIG, a JSONL file of records")
     paged.add_argument("--page", type=int, default=1, metavar="N", help="this page (1)")
@@ -74,6 +93,7 @@ def add_export_options(sub: argparse.ArgumentParser) -> None:
     data.add_argument("--form", choices=forms, default=forms[0], help="of a conversation")
     files = ("parquet", "jsonl")
     data.add_argument("--format", choices=files, default=files[0], help="of the files")
+    add_dry_run(sub, trains=False)
 
 
 def inspect(options: argparse.Namespace) -> None:
@@ -85,6 +105,8 @@ def inspect(options: argparse.Namespace) -> None:
     from launch.inspection import Question, inspect_training
     from launch.inspection_text import print_inspection
 
+    if options.objective is not None:
+        options.set.append(f"train.objective={options.objective}")
     config = load_config(options.config, options.set)
     question = Question(
         step=options.step,
@@ -92,13 +114,27 @@ def inspect(options: argparse.Namespace) -> None:
         world_size=options.world_size,
         losses=options.losses,
     )
-    print_inspection(inspect_training(config, question), options.json, sys.stdout)
+    inspection = inspect_training(config, question)
+    if options.html is not None:
+        from launch.inspection_page import write_page
+
+        write_page(inspection, options.html, options.tokens)
+    if options.json or options.html is None:
+        print_inspection(inspection, options.json, sys.stdout, options.tokens)
+    else:
+        print(f"page: {options.html}")
 
 
 def print_records(options: argparse.Namespace) -> None:
     """A page of records, as wide as the terminal."""
-    from launch.records_view import View, show_records
+    from launch.records_view import View, records_json, show_records
 
+    about_a_training = ("html", "tokens", "losses", "objective")
+    if given := [f"--{option}" for option in about_a_training if getattr(options, option)]:
+        raise ValueError(
+            f"{', '.join(given)}: about a training, but {options.config} is a file of records; give a CONFIG, "
+            f"with --set train.data={options.config} to look at these records"
+        )
     view = View(
         page=options.page,
         per_page=options.per_page,
@@ -106,6 +142,9 @@ def print_records(options: argparse.Namespace) -> None:
         student=options.student,
         width=shutil.get_terminal_size((120, 40)).columns,
     )
+    if options.json:
+        print(records_json(options.config, view))
+        return
     for line in show_records(options.config, view):
         print(line)
 
@@ -133,6 +172,12 @@ def plan(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> None:
     """One checkpoint of one training, or the records of the run."""
+    if is_dry(options):
+        from launch.dry_run_export import dry_export
+        from launch.dry_run_text import print_facts
+
+        print_facts(dry_export(options), options)
+        return
     from engine.export import export_checkpoint
     from launch.config import load_config
 

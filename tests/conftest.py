@@ -147,6 +147,14 @@ def cgd(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Rehearsals take minutes, or start services of the system: they run on request alone."""
+    if os.environ.get("CGD_SLOW") != "1":
+        for item in items:
+            if item.get_closest_marker("rehearsal"):
+                item.add_marker(pytest.mark.skip(reason="slow: set CGD_SLOW=1"))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--runs` and `--seed` of the fault test."""
     parser.addoption("--runs", type=int, help="trainings that test_fault.py kills over and over")

@@ -201,10 +201,10 @@ def test_grade_names_the_file_it_cannot_use(cgd: Run, tmp_path: Path, text: str 
 
 
 def test_an_interruption_says_how_to_go_on(cgd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(folder: Path) -> Path:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("evals.report.write_report", interrupt)
+    monkeypatch.setattr("launch.reporting.report_runs", interrupt)
     code, printed = cgd("report", Path(__file__).parent)
     assert code == 130
     assert "run the same command to continue" in printed

@@ -14,6 +14,7 @@ from experiment_samples import HEAD, SCALE, experiment, scale, variant, variants
 
 from engine.config import flatten
 from launch.cli import parser
+from launch.cluster.slurm import batch_script, shell_line, submit_lines
 from launch.config import load_config
 from launch.experiments import dry_run, reproduce
 from launch.experiments.experiment import Experiment
@@ -22,7 +23,7 @@ from launch.experiments.grid import expand
 from launch.experiments.jobs import Job
 from launch.experiments.results import config_digest
 from launch.experiments.scale import Scale, load_scale
-from launch.experiments.scripts import shell_line, slurm_script, submit_lines
+from launch.experiments.scripts import batch_job
 from launch.runs import as_tables
 
 ROWS = variants(
@@ -120,8 +121,8 @@ def cluster(tmp_path: Path) -> tuple[Scale, tuple[Job, ...]]:
 
 
 def test_slurm_is_told_who_waits_for_whom(tmp_path: Path) -> None:
-    _, jobs = cluster(tmp_path)
-    lines = list(submit_lines(jobs, Path("my jobs")))
+    own, jobs = cluster(tmp_path)
+    lines = list(submit_lines([batch_job(job, own) for job in jobs], Path("my jobs")))
     known: set[str] = set()
     for job, line in zip(jobs, lines, strict=True):
         name, _, command = line.partition("=")
@@ -138,14 +139,15 @@ def test_a_training_on_two_machines_meets_at_the_first(tmp_path: Path) -> None:
     own, jobs = cluster(tmp_path)
     training = next(job for job in jobs if job.kind == "train")
     assert (training.gpus, training.nodes) == (16, 2)
-    script = slurm_script(training, own)
+    script = batch_script(batch_job(training, own))
     assert "#SBATCH --nodes=2\n" in script
     assert "#SBATCH --gpus-per-node=8\n" in script
     assert "#SBATCH --cpus-per-task=32\n" in script
     srun = "srun --kill-on-bad-exit=1 --cpus-per-task=32 "
     assert f"{srun}python -m engine.torchrun --nnodes 2" in script
-    assert "--rdzv-endpoint $HEAD:29500 " in script
-    evaluation = slurm_script(next(job for job in jobs if job.kind == "evaluate"), own)
+    assert "--rdzv-endpoint $HEAD:$PORT " in script
+    asking = next(job for job in jobs if job.kind == "evaluate")
+    evaluation = batch_script(batch_job(asking, own))
     assert "#SBATCH --nodes=1\n" in evaluation
     assert "srun" not in evaluation
     for text in (script, evaluation):
@@ -161,8 +163,9 @@ def test_a_script_that_was_told_to_leave_comes_up_again(
 ) -> None:
     """The shell of the script, with stand-ins for Slurm's own programs."""
     own, jobs = cluster(tmp_path)
-    script = slurm_script(next(job for job in jobs if job.kind == "evaluate"), own)
-    typed = shell_line(next(job for job in jobs if job.kind == "evaluate").argv)
+    asking = next(job for job in jobs if job.kind == "evaluate")
+    script = batch_script(batch_job(asking, own))
+    typed = shell_line(asking.argv)
     script = script.replace(typed, f"bash -c {shlex.quote(command)}")
     bell = "" if not command.startswith("sleep") else "(sleep 0.5; kill -USR1 $$) &\n"
     script = script.replace("told=no\n", 'scontrol() { echo "scontrol $*"; }\ntold=no\n')

@@ -1,22 +1,22 @@
 """Claims: vLLM and TRL read an export as it stands; vLLM says what transformers says, and stops at the end of turn.
 
 Both are large and not among the project's packages. vLLM is asked in an environment of its own, whose Python is named
-by CGD_VLLM_PYTHON (`bash launch/test.sh --with-vllm` makes one); TRL is used where it is installed beside the project.
+by CGD_VLLM_PYTHON (`bash launch/test.sh --with-vllm` makes one); TRL is used where it is installed beside the project,
+or in the environment whose Python CGD_PEERS_PYTHON names.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import make_records
 from exports import QUESTIONS, ask_with_transformers, train_by_heart
+from handed_over import PEERS, needs_trl
 from transformers import AutoTokenizer
 
 VLLM_PYTHON = os.environ.get("CGD_VLLM_PYTHON")
@@ -103,7 +103,7 @@ def test_vllm_says_what_transformers_says_and_stops_at_the_end_of_turn(
         assert reply["reason"] == "stop"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="trl is not installed")
+@needs_trl
 def test_trl_trains_on_from_an_export(tmp_path: Path, export: Path) -> None:
     program = tmp_path / "train_with_trl.py"
     program.write_text(TRAIN_WITH_TRL, encoding="utf-8")
@@ -114,7 +114,8 @@ def test_trl_trains_on_from_an_export(tmp_path: Path, export: Path) -> None:
         }
         for record in make_records(4)
     ]
-    done = python(sys.executable, program, str(export), json.dumps(rows), str(tmp_path / "out"))
+    assert PEERS is not None
+    done = python(PEERS, program, str(export), json.dumps(rows), str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr[-4000:]
     said = json.loads(done.stdout.splitlines()[-1])
     assert 0 < said["loss"] < 20

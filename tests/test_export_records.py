@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import datasets
 import pytest
 from conftest import make_records
+from handed_over import PEERS, needs_trl
 
-from datagen.data_card import public_name
+from datagen.data_card import public_name, size_category, table, writer
 from datagen.records import Record, read_records, write_records
 from engine.objectives import OBJECTIVES, conversation
 from launch.export_records import BATCH, Wanted, export_records
@@ -122,6 +121,25 @@ def test_the_card_names_the_prompts_licence_where_the_run_knew_it(
     assert "the licence of their source (MIT);" in card
 
 
+def test_a_scripts_texts_have_no_sampling_and_long_hashes_are_shortened() -> None:
+    drawn = {"model": "m", "fingerprint": "sha256:" + "ab" * 16, "sampling": {"temperature": 0.7}}
+    assert writer({**drawn, "backend": "vllm"})["sampling"] == "temperature 0.7"
+    assert "sampling" not in writer({**drawn, "backend": "scripted"})
+    assert writer(drawn)["revision"] == "sha256:abababababab"
+    assert writer({"model": "m", "revision": "a-long-name-of-a-branch"})["revision"].endswith(
+        "branch"
+    )
+
+
+def test_the_card_says_the_size_as_the_hub_does() -> None:
+    sizes = {count: size_category(count) for count in (0, 999, 1_000, 99_999, 100_000)}
+    assert list(sizes.values()) == ["n<1K", "n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M"]
+
+
+def test_a_name_with_a_line_break_or_a_bar_stays_in_its_cell() -> None:
+    assert table("T", ("a", "b"), [("x\n| y", "z")]).splitlines()[-1] == "| x \\| y | z |"
+
+
 def test_hub_ids_are_public_and_paths_are_not() -> None:
     assert public_name("meta-llama/Llama-3.1-8B") == "meta-llama/Llama-3.1-8B"
     assert public_name("/srv/models/x") == "x"
@@ -146,7 +164,7 @@ print(json.dumps({"loss": trainer.train().training_loss, "learnt": int((batch["l
 """
 
 
-@pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="TRL is not installed")
+@needs_trl
 @pytest.mark.parametrize("form", ["prompt_completion", "messages"])
 def test_trl_trains_on_it_unchanged(
     source: Path, tmp_path: Path, tiny_student: Path, form: str
@@ -155,7 +173,7 @@ def test_trl_trains_on_it_unchanged(
     export_records(source, "ducks", wanted)
     arguments = [tiny_student, tmp_path / "out", "cgd", tmp_path / "trl"]
     done = subprocess.run(
-        [sys.executable, "-c", TRAIN_WITH_TRL, *map(str, arguments)],
+        [str(PEERS), "-c", TRAIN_WITH_TRL, *map(str, arguments)],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},

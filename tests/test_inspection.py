@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,22 @@ import numpy as np
 import pytest
 import torch
 from conftest import make_records
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 import engine.train
 from engine.balance import plan_step
 from engine.examples import Example, load_examples
-from engine.marking import BOLD_GREEN, PLAIN, escaped, marked_lines, pieces
+from engine.marking import BOLD_GREEN, PLAIN, SEPARATOR, escaped, marked_lines, pieces
+from engine.objectives import conversation
 from engine.packing import make_pack, make_packs
 from launch import cli
 from launch.config import load_config
 from launch.inspection import Inspection, Question, inspect_training
+from launch.inspection_drawing import row_bar
+from launch.inspection_lengths import MOST_BINS, histogram
 from launch.inspection_text import print_inspection
 
 Inspect = Callable[..., str]
@@ -100,11 +105,16 @@ def test_the_mask_shown_is_the_one_of_the_packs_and_marks_the_target_alone(
     assert [i for piece in shown.pieces for i in piece.ids] == pack.token_ids_T.tolist()
     assert "".join(p.text for p in shown.pieces if p.learnt) == shown.target + "<|im_end|>"
     read = "".join(p.text for p in shown.pieces if not p.learnt)
+    row = json.loads(records_file.read_text(encoding="utf-8").splitlines()[0])
+    told = conversation(row, "cgd", "single_turn")
     rendered = tokenizer.apply_chat_template(
-        list(shown.context), tokenize=False, add_generation_prompt=True
+        list(told.context), tokenize=False, add_generation_prompt=True
     )
-    assert read == rendered
-    assert shown.num_stop_ids == 1
+    assert read == rendered == shown.context
+    assert shown.record == row
+    assert [piece.text for piece in shown.pieces if piece.stops] == ["<|im_end|>"]
+    assert shown.pieces[-1].stops
+    assert shown.pieces[-1].learnt
 
 
 def test_leading_spaces_survive_a_tokenizer_that_drops_them_when_decoding_alone() -> None:
@@ -193,13 +203,18 @@ def test_everything_dropped_or_cut_is_counted_and_lengths_are_right(
 
 def test_an_example_that_was_cut_has_no_end_of_turn(inspect: Inspect) -> None:
     whole = inspect("--example", "r3")
-    assert whole.count("← end of turn") == 1
+    assert len(re.findall(r"^LEARN <\|im_end\|>   ← stop token, id \d+$", whole, re.M)) == 1
+    assert ": learnt at the end of 20 of 20 examples" in whole
     assert "cut to train.max_length" not in whole
     length = json.loads(inspect("--example", "r3", "--json"))["example"]["tokens"]
     settings = [f"train.max_length={length - 3}", "train.too_long=truncate"]
-    cut = inspect("--example", "r3", *(word for s in settings for word in ("--set", s)))
-    assert "← end of turn" not in cut
-    assert "cut to train.max_length: no end of turn" in cut
+    chosen = ("--example", "r3", *(word for s in settings for word in ("--set", s)))
+    cut = inspect(*chosen)
+    assert "← stop token" not in cut
+    assert "cut to train.max_length: no stop token is learnt" in cut
+    found = json.loads(inspect(*chosen, "--json"))
+    assert found["counts"]["truncated"] > 0
+    assert found["stop"]["learnt_in"] == 20 - found["counts"]["truncated"]
 
 
 def test_marks_stand_in_front_of_every_line_and_colours_only_on_a_terminal(
@@ -208,13 +223,17 @@ def test_marks_stand_in_front_of_every_line_and_colours_only_on_a_terminal(
     plain = inspect()
     assert "\x1b" not in plain
     lines = plain.splitlines()
-    assert any(line.startswith("LEARN") and "boxed" in line.replace("│", "") for line in lines)
-    assert any(line.startswith("read ") and "Question" in line.replace("│", "") for line in lines)
+    for separated in (True, False):  # the tokens, and the text
+        some = [line for line in lines if (SEPARATOR in line) is separated]
+        assert any(line.startswith("LEARN") and "boxed" in line.replace("│", "") for line in some)
+        assert any(
+            line.startswith("read ") and "Question" in line.replace("│", "") for line in some
+        )
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
     shown = inspected(config)
     coloured = printed_on(Terminal(), shown)
-    marked = [line for line in coloured.splitlines() if "LEARN " in line]
+    marked = [line for line in coloured.splitlines() if re.match(r"(\x1b\S*)?LEARN ", line)]
     assert marked
     assert all(line.startswith(BOLD_GREEN) and PLAIN in line for line in marked)
     assert coloured.count(BOLD_GREEN) == coloured.count(PLAIN) == len(marked)
@@ -248,11 +267,18 @@ def test_texts_of_others_cannot_steer_the_terminal(
     assert escaped(HOSTILE) == r"\x1b[31mred\x1b[0m \u202eleft \x07bell é 🦜 \neq⇥end\r"
 
 
-def test_a_stream_without_unicode_gets_escapes(config: Path) -> None:
+def test_a_stream_without_unicode_gets_plain_signs_and_escapes(
+    config: Path, records_file: Path
+) -> None:
+    edit_records(records_file, prompt="Wie viel wiegt der Käse?")
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
     print_inspection(inspected(config), False, stream)
-    assert rb"\u2502" in raw.getvalue()
+    printed = raw.getvalue().decode("ascii")
+    assert "Wie viel wiegt der K\\xe4se?" in printed
+    assert re.search(r" -+#+(-+#+)*\.* ", printed), "the rows' drawing"
+    assert re.search(r"^read  <\|im_start\|>\|", printed, re.M), "the tokens' borders"
+    assert "\\u25" not in printed
 
 
 def test_json_holds_the_same_as_the_text(inspect: Inspect) -> None:
@@ -261,7 +287,11 @@ def test_json_holds_the_same_as_the_text(inspect: Inspect) -> None:
     assert found["example"]["record"]["id"] == found["example"]["id"] == "r4"
     assert f"{found['losses']['step_loss']:.4f} nats for the step" in printed
     for row in found["plan"]["rows"]:
-        assert " ".join(row["examples"]) in printed
+        assert f" {row['tokens']:7,d} {row['fill']:6.1%} {len(row['examples']):9,d}" in printed
+    for group in found["lengths"]["histogram"]:
+        assert re.search(
+            rf"{group['first']} to +{group['last']} .*\b{group['examples']}\n", printed
+        )
     for example in found["losses"]["examples"]:
         assert f"{example['loss']:12.4f}" in printed
 
@@ -312,15 +342,106 @@ def test_other_objectives_of_the_run_are_named(config: Path) -> None:
 
 def test_lines_are_no_wider_than_asked_for_and_lose_no_token(config: Path) -> None:
     shown = inspected(config).example
-    lines = [*marked_lines(shown.pieces, width=60, num_stop_ids=1)]
+    lines = [*marked_lines(shown.pieces, width=60)]
     assert max(map(len, lines)) <= 60
     texts = [line.split("   ←")[0].split(" ", 1)[1].lstrip(" ") for line in lines]
     assert sum(text.count("│") + 1 for text in texts) == len(shown.pieces)
+    joined = "".join(line[6:] for line in marked_lines(shown.pieces, separator=""))
+    text = escaped("".join(piece.text for piece in shown.pieces))
+    assert joined.split("   ←")[0] == text
 
 
 def test_a_reader_who_stops_early_sees_no_error(config: Path) -> None:
-    command = f"{sys.executable} -m launch.cli inspect {config} | head -c 0"
-    done = subprocess.run(
-        command, shell=True, capture_output=True, text=True, check=True, env={**os.environ}
-    )
-    assert done.stderr == ""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "w", encoding="utf-8") as stream:
+        print_inspection(inspected(config), False, stream)
+        stream.write("and what comes after")
+
+
+def test_the_record_is_shown_with_what_the_objective_does_with_each_field(inspect: Inspect) -> None:
+    cgd = inspect()
+    assert re.search(r"^  read  critique: ", cgd, re.M)
+    assert re.search(r"^  LEARN refined_answer: ", cgd, re.M)
+    assert re.search(r"^    -   answer: ", cgd, re.M)
+    assert "sees prompt, student_answer, critique; writes refined_answer" in cgd
+    sft = inspect("--objective", "sft")
+    assert re.search(r"^    -   critique: ", sft, re.M)
+    assert re.search(r"^  LEARN answer: ", sft, re.M)
+    assert "train.objective" in inspect("--objective", "gcd", code=2)
+
+
+def test_rows_of_plain_chat_data_are_shown_as_such(inspect: Inspect, records_file: Path) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    pair = {"prompt": "Hi", "completion": "Hello"}
+    for row, field in (({"messages": turns}, "messages"), (pair, "completion")):
+        records_file.write_text(json.dumps(row) + "\n")
+        printed = inspect("--objective", "sft", "--set", "train.max_steps=1")
+        assert re.search(rf"^  LEARN {field}: ", printed, re.M)
+        assert re.search(r"^LEARN Hello<\|im_end\|>$", printed, re.M)
+
+
+def test_every_token_is_listed_once_with_its_id_and_its_mask(inspect: Inspect) -> None:
+    found = json.loads(inspect("--json"))["example"]
+    listed = re.findall(r"^ +(\d+) +(\d+)  (read |LEARN)  ", inspect("--tokens"), re.M)
+    assert [int(position) for position, _, _ in listed] == list(range(found["tokens"]))
+    ids = [(i, piece["learnt"]) for piece in found["pieces"] for i in piece["ids"]]
+    assert [(int(token_id), mark == "LEARN") for _, token_id, mark in listed] == ids
+
+
+def test_ends_of_the_data_and_of_the_losses_are_shown(inspect: Inspect) -> None:
+    found = json.loads(inspect("--losses", "--json"))
+    shown = {example["id"]: example for example in [found["example"], *found["others"]]}
+    lengths, losses = found["lengths"], found["losses"]["examples"]
+    for end, example_id in (
+        ("the shortest", lengths["shortest_id"]),
+        ("the longest", lengths["longest_id"]),
+        ("the highest loss", losses[0]["id"]),
+        ("the lowest loss", losses[-1]["id"]),
+    ):
+        assert end in shown[example_id]["why"]
+    assert shown[lengths["longest_id"]]["tokens"] == lengths["longest"]
+    printed = inspect("--losses")
+    for example in found["others"]:
+        assert f"{example['why']}: {example['id']}, {example['tokens']:,} tokens" in printed
+
+
+def test_a_stop_token_inside_a_target_is_counted(inspect: Inspect, records_file: Path) -> None:
+    assert "before the end" not in inspect()
+    edit_records(records_file, refined_answer="It is 3.<|im_end|> It is 4.")
+    assert "learnt before the end as well, where generation would stop, in 1 of them" in inspect()
+
+
+@given(st.lists(st.integers(1, 9000), min_size=1, max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_the_histogram_counts_every_example_once(lengths: list[int]) -> None:
+    bins = histogram(lengths)
+    assert len(bins) <= MOST_BINS
+    assert sum(group.examples for group in bins) == len(lengths)
+    assert bins[0].first <= min(lengths) <= bins[0].last
+    assert bins[-1].first <= max(lengths) <= bins[-1].last
+    for group in bins:
+        inside = [n for n in lengths if group.first <= n <= group.last]
+        assert len(inside) == group.examples
+    assert all(a.last + 1 == b.first for a, b in pairwise(bins))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), max_size=8), st.integers(10, 60)
+)
+@settings(max_examples=60, deadline=None)
+def test_a_row_is_drawn_to_scale(documents: list[tuple[int, int]], cells: int) -> None:
+    tokens = sum(map(sum, documents))
+    bar = row_bar(documents, capacity := tokens + 50, cells)
+    assert len(bar) == cells
+    cell = capacity / cells
+    assert abs(bar.count("·") * cell - 50) <= cell
+    read = sum(read for read, _ in documents)
+    assert abs(bar.count("░") * cell - read) <= cell * max(1, len(documents))
+
+
+def test_options_about_a_training_are_refused_beside_a_file_of_records(
+    inspect: Inspect, records_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["inspect", str(records_file), "--losses", "--html", "page.html"]) == 2
+    assert "--html, --losses: about a training" in capsys.readouterr().err

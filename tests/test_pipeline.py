@@ -19,7 +19,8 @@ from engine.config import to_toml
 from launch import pipeline, runs
 from launch.config import CONFIGS, Config, load_config
 from launch.data_step import stages_of
-from launch.pipeline import OneGenerator, run_pipeline, time_left
+from launch.pipeline import OneGenerator, run_pipeline
+from launch.running import time_left
 
 VOLATILE = {"seconds", "train_seconds", "tokens_per_second", "peak_memory_bytes", "mfu"}
 """What differs between two runs of the same thing: clocks and memory."""

@@ -6,95 +6,44 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
-from collections.abc import Set as AbstractSet
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
-from random import Random
 
 import pytest
+from reported_run import HOSTILE, METHODS, build_run, write_accounts, write_training
 
-from datagen.arithmetic import problems
-from datagen.generators import Completion, Request, Sampling
-from datagen.records import write_records
 from evals import plots
+from evals.plots_shapes import bins, ribbon
 from evals.report import write_report
 from evals.report_comparisons import compare_marks
+from evals.report_diagnostics import diagnostic_rows, drawn_figures
+from evals.report_flow import flow_rows
 from evals.report_generation import conclusion
+from evals.report_headline import headline, headline_lines
+from evals.report_lengths import at_share, nice
 from evals.report_marks import Mark
+from evals.report_paper import experiment_pages, paper_rows
 from evals.report_results import collect_results
-from evals.report_samples import CHARACTERS_SHOWN, clip, spread
+from evals.report_samples import (
+    CHARACTERS_SHOWN,
+    PAGE_CHARACTERS,
+    SAMPLES_SHOWN,
+    characters_of_a_text,
+    clip,
+    spread,
+)
 from evals.report_text import markdown, summary_table
-from evals.run import EvaluateConfig, evaluate
+from evals.report_training import read_curves
+from evals.report_visible import visible
 from evals.statistics import holm
-
-HOSTILE = "<script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>"
-METHODS = {"base": 0.4, "sft": 0.3, "distilled_sft": 0.6, "cft": 0.1, "cgd": 0.5}
-
-
-class Noisy:
-    """Answers the built-in problems right with some probability, and always with hostile text."""
-
-    def __init__(self, method: str) -> None:
-        self.identity = {"backend": "test", "model": method, "revision": ""}
-        self.share = METHODS[method]
-
-    def generate(
-        self, requests: Sequence[Request], sampling: Sampling, done: AbstractSet[int] = frozenset()
-    ) -> Iterator[tuple[int, Completion]]:
-        for index, request in enumerate(requests):
-            right = Random(f"{self.identity} {request.id}").random() < self.share
-            answer = GOLD[request.id] if right and request.id in GOLD else "-1"
-            yield index, Completion(f"{HOSTILE} so \\boxed{{{answer}}}", "stop", 9, 12, 0.1)
-
-
-GOLD = {record.id: record.final_answer for record in (p.record() for p in problems("test", 60, 0))}
-
-
-def build_run(run: Path, methods: Sequence[str] = tuple(METHODS), count: int = 60) -> Path:
-    """A run folder as the pipeline leaves it."""
-    run.mkdir()
-    objectives = ", ".join(f'"{name}"' for name in METHODS if name != "base")
-    (run / "config.toml").write_text(
-        f'[run]\nname = "<b>toy</b> | one"\nseed = 0\n[pipeline]\nobjectives = [{objectives}]\n'
-    )
-    (run / "data").mkdir()
-    records = [p.record() for p in problems("train", count, 0)]
-    write_records(run / "data" / "prompts.jsonl", records)
-    done = [
-        record.with_stage(
-            "answer",
-            {"finish_reason": "length" if place == 0 else "stop"},
-            student_answer=HOSTILE,
-            student_correct=place % 3 == 0,
-            critique="Step 1 slips.\nConclusion: wrong",
-            refined_answer=record.answer,
-        )
-        for place, record in enumerate(records)
-    ]
-    write_records(run / "data" / "refinements.jsonl", done)
-    config = EvaluateConfig(limit=count)
-    for name in methods:
-        evaluate(name, Noisy(name), config, run / "evals", say=lambda _: None)
-        if name != "base":
-            write_training(run / "train" / name)
-    return run
-
-
-def write_training(folder: Path) -> None:
-    """Metrics and summary of a finished training."""
-    folder.mkdir(parents=True)
-    losses = [3.0 / (1 + step / 20) for step in range(150)]
-    rows = [{"step": step, "loss": loss} for step, loss in enumerate(losses, start=1)]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    summary = {"steps": 150, "examples": 1200, "train_seconds": 41.5, "final_loss": 0.35}
-    (folder / "summary.json").write_text(json.dumps(summary))
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with its report."""
     folder = build_run(tmp_path_factory.mktemp("runs") / "toy")
+    write_accounts(folder, 60)
     assert write_report(folder) == folder / "report.html"
     return folder
 
@@ -245,6 +194,179 @@ def test_the_flow_of_data_generation_is_counted(run: Path) -> None:
     assert generation["teacher_right"]["unknown"] == 60
 
 
+def test_every_step_says_how_many_came_in_and_out_and_why_the_others_did_not(run: Path) -> None:
+    flow = {step["step"]: step for step in collect_results(run)["flow"]}
+    chosen, answers = flow["rows become prompts"], flow["student answers"]
+    assert (chosen["into"], chosen["out"]) == (69, 60)
+    assert chosen["lost"] == {
+        "like a benchmark's problem": 4,
+        "exact duplicate": 3,
+        "beyond the limit": 2,
+    }
+    assert answers["lost"] == {"dropped: truncated": 1, "failed: timeout": 1}
+    assert answers["right"] == 20
+    assert flow["train cgd"]["lost"] == {"too long": 2, "no target": 1}
+    rows = {row[0]: row for row in flow_rows(list(flow.values()))}
+    assert rows["train cgd"][1:4] == ["1,203", "1,200", "3 (too long 2, no target 1)"]
+
+
+def test_without_an_account_the_lines_of_the_files_are_the_flow(tmp_path: Path) -> None:
+    flow = collect_results(build_run(tmp_path / "other", methods=("base",), count=6))["flow"]
+    assert [(step["step"], step["into"], step["out"]) for step in flow] == [
+        ("prompts", 6, 6),
+        ("teacher refines", 6, 6),
+    ]
+
+
+def test_a_ribbon_loses_at_its_side_what_did_not_come_out() -> None:
+    assert 'H100.00L50.00 100H0Z"' in ribbon(10, 5, 10)
+    assert 'class="lost"' in ribbon(10, 5, 10)
+    assert 'class="lost"' not in ribbon(10, 10, 10)
+    assert 'class="right" x="0" y="30" width="30.00"' in ribbon(10, 5, 10, right=3)
+    assert ribbon(0, 0, 0)
+
+
+def test_lengths_are_counted_in_bins_of_a_common_axis(run: Path) -> None:
+    groups = {group["title"]: group for group in collect_results(run)["lengths"]}
+    assert groups.keys() == {"training records", "arithmetic", "arithmetic-format"}
+    for group in groups.values():
+        for row in group["rows"]:
+            assert sum(row["bins"]) == row["texts"] == 60
+            assert row["p50"] <= row["p95"] <= row["longest"]
+    assert [row["name"] for row in groups["arithmetic"]["rows"]] == list(METHODS)
+    assert bins([0, 9, 10, 19, 20, 500], 20, 2) == [2, 4]
+    assert [at_share(range(1, 101), share) for share in (0.5, 0.95, 1.0)] == [50, 95, 100]
+    assert at_share([7], 0.5) == 7
+    assert [nice(value) for value in (0, 8, 9, 61, 125, 5999)] == [8, 8, 10, 80, 150, 6000]
+
+
+def test_figures_of_a_diagnostic_carry_their_intervals_and_are_drawn(run: Path, page: str) -> None:
+    entry = collect_results(run)["diagnostics"]["robustness"]
+    assert list(entry["models"]) == ["base", "cgd"]
+    rows = {row[0]: row[1:] for row in diagnostic_rows(entry)}
+    assert rows == {
+        "n": ["60", "60"],
+        "factual.accuracy": ["0.25 [0.15, 0.35]", "0.5 [0.4, 0.6]"],
+        "factual_minus_none": ["−0.02, p < 0.001", "−0.02, p < 0.001"],
+    }
+    drawn = [row for drawing in drawn_figures("robustness", entry) for row in drawing["rows"]]
+    assert [row["text"] for row in drawn] == ["25.0 [15.0, 35.0]", "50.0 [40.0, 60.0]"]
+    assert "its own critique, cgd" in page
+    assert "cgd: noted 0.5" in page
+
+
+def test_the_headline_names_who_is_highest_whoever_that_is(run: Path, page: str) -> None:
+    results = collect_results(run)
+    results["methods"]["cft"]["scores"]["arithmetic"]["accuracy"] = 0.99
+    card = next(card for card in headline(results) if card["benchmark"] == "arithmetic")
+    assert (card["method"], card["highest"], card["best"]) == ("cgd", ["cft"], "99.0 %")
+    assert "; highest of 5: cft 99.0 %." in next(headline_lines([card]))
+    assert 'class="big">' + str(card["change"]) in page
+    alone = headline({**results, "comparisons": []})
+    assert {card["change"] for card in alone} == {None}
+
+
+def test_curves_of_rounds_stand_beside_each_other(tmp_path: Path) -> None:
+    for number in ("1", "2", "10"):
+        write_training(tmp_path / "rounds" / number / "train" / "cgd")
+    curves = read_curves(tmp_path, ("cgd",))
+    assert [curve.name for curve in curves] == ["cgd-round-1", "cgd-round-2", "cgd-round-10"]
+    assert len(curves[0].losses) == len(curves[0].grad_norms) == 150
+    assert plots.method_class("cgd-round-2") == "m-cgd"
+    assert plots.method_class("</style>") == "m-other"
+
+
+def test_ours_stands_beside_the_papers_where_both_have_a_benchmark(run: Path) -> None:
+    paper = {"A student": {"base": {"GSM8K": 50.0}, "cgd": {"GSM8K": 52.5}}}
+    results = json.loads(json.dumps(collect_results(run)).replace('"arithmetic"', '"gsm8k"'))
+    rows = {row[1]: row for row in paper_rows(results, paper)}
+    assert rows.keys() == {"base", "cgd"}
+    assert rows["base"][4] == "50.0"
+    assert rows["cgd"][4] == "52.5 (+2.5)"
+    assert "## Beside the paper" in markdown(results, paper)
+    assert not list(paper_rows(collect_results(run), paper)), "the built-in world is not in it"
+
+
+def test_a_run_of_a_reproduction_leads_to_the_experiments_pages(tmp_path: Path) -> None:
+    run = tmp_path / "mini" / "pool" / "evaluate" / "0a1b"
+    (tmp_path / "mini" / "table1").mkdir(parents=True)
+    (tmp_path / "mini" / "table1" / "report.html").write_text("")
+    (run / "evals").mkdir(parents=True)
+    ((name, path),) = experiment_pages(run)
+    assert name == "table1"
+    assert (run / path).resolve() == tmp_path / "mini" / "table1" / "report.html"
+    assert path in write_report(run).read_text()
+    assert experiment_pages(tmp_path / "mini" / "pool") == []
+
+
+def test_hidden_characters_are_shown_by_their_numbers() -> None:
+    hidden = "a\u202eb\x1b[2J\x00\r\u200b\ufeff\ud800"
+    assert visible(hidden) == ("a⟨U+202E⟩b⟨U+001B⟩[2J⟨U+0000⟩⟨U+000D⟩⟨U+200B⟩⟨U+FEFF⟩⟨U+D800⟩")
+    plain = "tab\tline\nwindows\r\n ünïcode 你好 👩‍🔬 שלום"
+    assert visible(plain) == plain.replace("\r\n", "\n")
+
+
+def test_a_page_stays_bounded_however_long_the_texts_are(tmp_path: Path) -> None:
+    run = build_run(tmp_path / "large", methods=("base",), count=3)
+    path = run / "evals" / "base" / "arithmetic.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    long = "</style></pre><script>\u202e\x00" * 40_000
+    rows = [row | {"output": long} for row in rows]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = write_report(run).read_text(encoding="utf-8")
+    assert len(page) < 300_000
+    assert "more characters]" in page
+    assert "⟨U+202E⟩⟨U+0000⟩" in page
+    assert page.count("</style>") == 1
+    assert "<script" not in page
+    many = characters_of_a_text(sets=30, texts=12)
+    assert many * 30 * 12 * SAMPLES_SHOWN <= 1.5 * PAGE_CHARACTERS
+
+
+def test_every_button_of_the_filters_is_a_rule_and_every_rule_a_button(page: str) -> None:
+    style = page[page.index("<style>") : page.index("</style>")]
+    buttons = {
+        str(attributes["id"])
+        for tag, attributes in Tags(page).tags
+        if tag == "input" and not str(attributes["id"]).endswith(("-all", "folded"))
+    }
+    ruled = set(re.findall(r"#((?:set|before|after|method|refined|show|texts)-\w+)", style))
+    assert ruled == buttons
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_stands_out_from_its_ground(page: str, dark: bool) -> None:
+    blocks = re.findall(r":root \{(.*?)\n *\}", page, re.DOTALL)
+    colours = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", blocks[0]))
+    if dark:
+        colours |= dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", blocks[1]))
+    for ground in ("paper", "card", "note"):
+        for text in ("ink", "soft", "good", "bad", "accent"):
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    hues = ("base", "sft", "distilled", "cft", "ablation", "cgd", "other", "round")
+    for hue in hues:
+        assert contrast(colours[hue], colours["paper"]) >= 3, hue
+
+
+def contrast(one: str, other: str) -> float:
+    """Of two colours, as WCAG 2 defines it."""
+
+    def luminance(colour: str) -> float:
+        shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+        return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_headings_come_in_order(page: str) -> None:
+    levels = [int(tag[1]) for tag, _ in Tags(page).tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
 def test_the_toy_says_that_it_is_one_and_nothing_else_does(run: Path) -> None:
     results = collect_results(run)
     assert "toy" in markdown(results).split("## Results")[0]
@@ -253,8 +375,8 @@ def test_the_toy_says_that_it_is_one_and_nothing_else_does(run: Path) -> None:
 
 
 def test_samples_are_limited_and_say_of_how_many(page: str) -> None:
-    assert page.count("40 of 60") == 3  # training records and two benchmarks
-    assert page.count("<details") == 120
+    assert page.count("<small>50 of 60</small>") == 3  # training records and two benchmarks
+    assert page.count('<details class="s ') == 150
 
 
 def test_an_unfinished_run_renders_and_says_what_is_missing(tmp_path: Path) -> None:
@@ -277,6 +399,9 @@ def test_a_run_without_a_base_or_without_anything_still_renders(tmp_path: Path) 
     write_report(build_run(tmp_path / "lone", methods=("cgd",), count=3))
     empty = tmp_path / "empty"
     empty.mkdir()
+    with pytest.raises(ValueError, match="is no run folder: it holds none of"):
+        write_report(empty)
+    (empty / "config.toml").write_text('[run]\nname = "begun"\n')
     write_report(empty)
     assert "base: not evaluated" in (empty / "report.md").read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="no such run folder"):
@@ -317,4 +442,7 @@ def test_plots_place_figures_on_round_ticks() -> None:
     means = plots.slice_means([4.0, 2.0, 1.0, 1.0], 2)
     assert means == [(0.25, 3.0), (0.75, 1.0)]
     assert plots.slice_means([float("nan"), 2.0, float("inf"), float("nan")], 2) == [(0.25, 2.0)]
-    assert plots.loss_chart({}) == plots.loss_chart({"cgd": []}) == ""
+    nothing = [("cgd", "m-cgd", [float("nan")])]
+    assert plots.curve_chart("Loss", []) == plots.curve_chart("Loss", nothing) == ""
+    assert plots.log_ticks((-2.0, 1.0)) == [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]
+    assert len(plots.log_ticks((-1.0, -0.9))) > 2, "a narrow axis has ticks, too"

@@ -626,6 +626,7 @@ def test_every_setting_is_guarded_or_harmless_for_a_stated_reason(tmp_path: Path
         "activation_checkpointing": "full",
         "data": "other.jsonl",
         "pack_tokens": 9000,
+        "report_to": ("wandb",),
     }
     before = TrainConfig()
     write_aside(tmp_path / "config.toml", to_toml({"train": before}))

@@ -16,7 +16,7 @@ from typing import Any
 
 from evals.intervals import Interval
 from evals.plots import slice_means
-from evals.report import step_losses
+from evals.report_training import step_losses
 from launch.experiments.estimates import estimate
 from launch.experiments.experiment import Figure, Measure, Variant
 from launch.experiments.grid import Cell, Grid

@@ -6,6 +6,7 @@ time come from what `cgd plan` computes, for models whose shape is known here.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -31,9 +32,14 @@ def dry_run(command: Command, write_to: Path | None) -> None:
     scale, grids = grids_of(command)
     jobs = merged(job for grid in grids for job in grid.jobs)
     left = [job for job in jobs if not job.is_done]
+    place = write_to or Path("DIR")
+    if command.as_json:
+        if write_to is not None:
+            write_scripts(left, scale, write_to)
+        print(json.dumps(facts_of(jobs, left, scale, place), indent=2, ensure_ascii=False))
+        return
     for line in (*opening(grids, jobs, left), *counts(jobs, left)):
         print(line)
-    place = write_to or Path("DIR")
     for line in (*job_lines(jobs), *slurm_lines(left, scale, place), *training_lines(left, scale)):
         print(line)
     if write_to is None:
@@ -47,6 +53,28 @@ def dry_run(command: Command, write_to: Path | None) -> None:
         f"\n{len(left)} configurations written beside their run folders; start with: {started_by}"
     )
     print("Then the same `cgd reproduce` without --dry-run finds them done, and writes the tables.")
+
+
+def facts_of(jobs: Sequence[Job], left: Sequence[Job], scale: Scale, place: Path) -> dict[str, Any]:
+    """The same as data."""
+    return {
+        "scale": scale.name,
+        "left": len(left),
+        "jobs": [
+            {
+                "id": job.id,
+                "kind": job.kind,
+                "label": job.label,
+                "command": shell_line(job.argv),
+                "after": list(job.after),
+                "gpus": job.gpus,
+                "done": job.is_done,
+            }
+            for job in jobs
+        ],
+        "slurm": list(slurm_lines(left, scale, place)),
+        "trainings": [line.strip() for line in training_lines(left, scale) if line.strip()],
+    }
 
 
 def counts(jobs: Sequence[Job], left: Sequence[Job]) -> Iterator[str]:

@@ -97,10 +97,20 @@ def experiment_names() -> tuple[str, ...]:
 
 
 def load_experiment(name: str) -> Experiment:
-    """One that comes with the package, by its own name or by another table's that it serves."""
+    """One that comes with the package, by its own name or by another table's that it serves; or a file of one's own."""
+    if name.endswith(".toml"):
+        return read_own(Path(name))
     own = ALIASES.get(name, name)
     known = experiment_names()
     if own not in known:
         near = suggest(name, [*known, *ALIASES])
         raise ConfigError([f"no such experiment{near}; there are {', '.join(known)}"], name)
     return read_experiment(EXPERIMENTS / f"{own}.toml")
+
+
+def read_own(path: Path) -> Experiment:
+    """An experiment of the user's, whose results must not be taken for a packaged one's."""
+    if path.stem in experiment_names() and path.resolve() != EXPERIMENTS / path.name:
+        problem = f"{path.stem!r} is an experiment of the package; call file and experiment otherwise"
+        raise ConfigError([problem], str(path))
+    return read_experiment(path)

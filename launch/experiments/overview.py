@@ -1,6 +1,6 @@
 """All experiments of a scale in one table: what the paper claims, what came out here, and how sure that is.
 
-DIR/SCALE/NAME/results.json of every experiment (or results/SCALE/NAME.json, the kept ones) → overview.md
+DIR/SCALE/NAME/results.json of every experiment (or results/SCALE/NAME.json, the kept ones) → overview.md, overview.html
 
 python -m launch.experiments.overview runs/reproduce/mini
 """
@@ -18,7 +18,8 @@ from datagen.records import write_whole
 from evals.report_cells import plain, table
 from launch.experiments.experiment_files import experiment_names
 from launch.experiments.measures import NOT_RUN
-from launch.experiments.tables import CLAIM_HEADER, claim_line, titles_of
+from launch.experiments.pages import overview_page
+from launch.experiments.tables import CLAIM_HEADER, claim_line, sections, titles_of
 
 Json = Mapping[str, Any]
 HEADER = ("experiment", *CLAIM_HEADER)
@@ -28,7 +29,7 @@ NEEDED = {"title", "scale", "variants", "measures", "rows", "claims"}
 
 
 def write_overview(folder: Path) -> Path:
-    """Writes overview.md into a scale's folder and returns its path."""
+    """Writes overview.md and overview.html into a scale's folder and returns the path of the first."""
     found = read_results(folder)
     if not found:
         raise ValueError(
@@ -36,6 +37,10 @@ def write_overview(folder: Path) -> Path:
         )
     path = folder / "overview.md"
     write_whole(path, overview(found).encode())
+    claims = [line for results in found for line in lines_of(results)]
+    told = [(results, sections(results)) for results in found]
+    page = overview_page(told, HEADER, claims, verdict_counts(found))
+    write_whole(folder / "overview.html", page.encode())
     return path
 
 
@@ -56,7 +61,7 @@ def read_results(folder: Path) -> list[Json]:
 def overview(found: Sequence[Json]) -> str:
     """The table and a count of the verdicts."""
     rows = [line for results in found for line in lines_of(results)]
-    counts = Counter(kind_of(c["verdict"]) for results in found for c in results["claims"])
+    counts = verdict_counts(found)
     told = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
     scales = ", ".join(dict.fromkeys(results["scale"] for results in found))
     total = sum(counts.values())
@@ -65,6 +70,11 @@ def overview(found: Sequence[Json]) -> str:
         f"{total} claims: {told or 'none'}. Differences are paired, with 95 % intervals; p is corrected for the claims "
         f"of the experiment (Holm).\n\n{table(HEADER, rows)}\n"
     )
+
+
+def verdict_counts(found: Sequence[Json]) -> Counter[str]:
+    """How many claims came out how."""
+    return Counter(kind_of(c["verdict"]) for results in found for c in results["claims"])
 
 
 def kind_of(verdict: str) -> str:

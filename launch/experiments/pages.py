@@ -1,57 +1,73 @@
-"""The page of an experiment: one HTML file in the look of a run's report, that loads nothing and runs no script.
+"""Pages of experiments: HTML files in the look of a run's report, that load nothing and run no script.
 
-    results + tables + figure → page.html.j2, with the style sheet of evals/report_style.j2
+    results + tables + figure                → page.html.j2       one experiment
+    results of all experiments of a scale    → overview.html.j2   claims, and ours beside the paper's
 
-Labels come from files that anybody may write, so the template escapes everything; the content policy admits the
-page's own style sheet by its hash, and nothing else.
+Labels come from files that anybody may write, so the templates escape everything; the content policy admits the
+page's own style sheet by its hash, and nothing else (evals/report_page.py).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-import evals
-from evals.report import csp_hash
+from evals.report_page import Table, page_environment, page_table
 from launch.experiments.drawing import STYLE
 from launch.experiments.figures import draw
 
-FOLDERS = (Path(__file__).parent, Path(evals.__file__).parent)
-WORDS = frozenset({"variant", "claim", "verdict", "measure", ""})
+FOLDER = Path(__file__).parent
+OURS = "Ours, and the paper's in brackets"
+"""The title of the table that an overview shows of each experiment."""
+
+Tables = Iterable[tuple[str, Sequence[str], list[list[str]]]]
 
 
-def page(
-    results: Mapping[str, Any],
-    tables: Iterable[tuple[str, Sequence[str], list[list[str]]]],
-    notes: Sequence[str],
-) -> str:
-    """The whole page as text."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDERS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["csp_hash"] = csp_hash
+def page(results: Mapping[str, Any], tables: Tables, notes: Sequence[str]) -> str:
+    """The whole page of one experiment as text."""
     figure = results["figure"]
-    return environment.get_template("page.html.j2").render(
+    template = page_environment(FOLDER).get_template("page.html.j2")
+    return template.render(
         results=results,
         figure_style=Markup(STYLE),
         figure=Markup(draw(figure)) if figure else None,
-        tables=[
-            {"title": title, "header": header, "rows": rows, "kinds": [kind(n) for n in header]}
-            for title, header, rows in tables
-        ],
+        tables=list(shown(tables)),
         notes=notes,
     )
 
 
-def kind(column: str) -> str:
-    """Columns of words may wrap, columns of figures stand to the right."""
-    own = "words" if column in WORDS else "figure"
-    return f"{own} verdict" if column == "verdict" else own
+def shown(tables: Tables) -> Iterable[Table]:
+    """The tables as a page shows them."""
+    for title, header, rows in tables:
+        table = page_table(header, rows, title, words=1)
+        if table is not None:
+            yield table
+
+
+def overview_page(
+    found: Sequence[tuple[Mapping[str, Any], Tables]],
+    header: Sequence[str],
+    claims: Sequence[Sequence[str]],
+    counts: Counter[str],
+) -> str:
+    """All experiments of a scale on one page: every claim, then each figure and its table."""
+    experiments = [
+        {
+            "results": results,
+            "figure": Markup(draw(results["figure"])) if results["figure"] else None,
+            "table": next((one for one in shown(tables) if one["title"] == OURS), None),
+        }
+        for results, tables in found
+    ]
+    template = page_environment(FOLDER).get_template("overview.html.j2")
+    return template.render(
+        scales=", ".join(dict.fromkeys(results["scale"] for results, _ in found)),
+        figure_style=Markup(STYLE),
+        experiments=experiments,
+        claims=page_table(header, claims, "Claims", words=3),
+        counts=sorted(counts.items(), key=lambda one: (-one[1], one[0])),
+    )

@@ -20,7 +20,7 @@ from evals.report_cells import plain, table
 from launch.experiments.figures import draw
 from launch.experiments.grid import Grid
 from launch.experiments.measures import NO_COLUMN
-from launch.experiments.pages import page
+from launch.experiments.pages import OURS, page
 from launch.experiments.results import collect_results
 
 Json = Mapping[str, Any]
@@ -118,7 +118,7 @@ def sections(results: Json) -> Iterator[tuple[str, Sequence[str], list[list[str]
     if rows_here:
         titles = titles_of(results)
         header = ("", *(heading(titles[name], units[name]) for name in names))
-        yield "Ours, and the paper's in brackets", header, list(overview_lines(results, names))
+        yield OURS, header, list(overview_lines(results, names))
         full = [full_line(row, labels, titles, units[row["measure"]]) for row in rows_here]
         shown = FULL_HEADER if results["reference"] else WITHOUT_REFERENCE
         kept = [FULL_HEADER.index(name) for name in shown]

@@ -1,0 +1,1 @@
+"""From one GPU to a cluster: Slurm scripts, servers for large teachers, files for Kubernetes and SkyPilot."""
