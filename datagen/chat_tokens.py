@@ -28,9 +28,9 @@ def load_tokenizer(folder: Path, model: str, chat_template: str | None) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except Exception as error:  # absent, torn, of an unknown kind: each has errors of its own
-        reason = str(error).strip().partition("\n")[0]
+        reason = str(error).strip().partition("\n")[0].rstrip(" :.")
         raise ValueError(
-            f"the tokenizer of {model} cannot be used: {reason} Is the folder whole ({folder})?"
+            f"the tokenizer of {model} cannot be used ({reason}); fetch its folder again: {folder}"
         ) from error
     tokenizer.chat_template = template_of(tokenizer, model, chat_template)
     require_opening(tokenizer, model)

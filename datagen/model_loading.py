@@ -48,9 +48,9 @@ def load_model(folder: Path, device: torch.device) -> Any:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # a torn file, an absent one, an unknown kind of model
-            reason = str(error).strip().partition("\n")[0]
+            reason = str(error).strip().partition("\n")[0].rstrip(" :.")
             raise ValueError(
-                f"the model in {folder} cannot be loaded: {reason}; is the folder whole? fetch it again"
+                f"the model in {folder} cannot be loaded ({reason}); fetch the folder again"
             ) from error
         require_all(folder, found)
         return model.to(device).eval()

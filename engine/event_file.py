@@ -48,7 +48,7 @@ class EventFile:
         folder.mkdir(parents=True, exist_ok=True)
         # readers take the files of a folder in the order of their names
         name = f"events.out.tfevents.{attempt:010d}.{socket.gethostname()}"
-        self.file = (folder / name).open("ab")
+        self.file = (folder / name).open("ab", buffering=0)
         self.add(bytes_field(3, FORMAT.encode()))
         if first_step:
             self.add(varint_field(2, first_step + 1) + bytes_field(7, SESSION_STARTS))
@@ -66,7 +66,6 @@ class EventFile:
     def add(self, fields: bytes) -> None:
         """One record, in the file at once."""
         self.file.write(record(key(1, FIXED64) + struct.pack("<d", time.time()) + fields))
-        self.file.flush()
 
     def close(self, failed: bool) -> None:
         """Ends the file."""

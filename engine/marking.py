@@ -24,7 +24,7 @@ BOLD_GREEN, PLAIN = "\x1b[1;32m", "\x1b[0m"
 WIDTH = 100
 """Columns of a line where no terminal says otherwise."""
 
-LINES_AT_EACH_END = 5
+LINES_AT_EACH_END = 7
 """Of what is read, and of what is learnt, at the start of a training; what lies between is counted."""
 
 UNFINISHED = "\N{REPLACEMENT CHARACTER}"

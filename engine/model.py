@@ -124,8 +124,8 @@ def understood(folder: Path, what: str) -> Iterator[None]:
         yield
     except Exception as error:  # JSON, unknown models, tokenizers: each has errors of its own
         raise ValueError(
-            f"student.model: the {what} of {folder} cannot be used: {first_line(error)} Is the folder whole, and this "
-            f"transformers ({transformers.__version__}) new enough for it?"
+            f"student.model: the {what} of {folder} cannot be used ({first_line(error).rstrip(' :.')}); fetch the "
+            f"folder again, or a transformers newer than {transformers.__version__} where the model is new"
         ) from error
 
 

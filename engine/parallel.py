@@ -126,7 +126,7 @@ def mesh_shape(size: int, shard_size: int | None, replicate_size: int | None) ->
     for key, given in (("shard_size", shard_size), ("replicate_size", replicate_size)):
         if given is not None and size % given:
             raise ValueError(
-                f"train.{key} = {given} does not divide the {size} ranks; start a multiple of {given} "
+                f"train.{key} = {given} does not divide the {size} ranks; start {given} or a multiple "
                 f"(torchrun --nproc-per-node {given} -m engine.train CONFIG), or leave train.{key} unset"
             )
     shards = shard_size or size // (replicate_size or 1)

@@ -68,8 +68,11 @@ def note_environment(folder: Path, attempt: int, facts: Mapping[str, Any]) -> st
     first = not (folder / "environment.json").exists()
     name = "environment.json" if first else f"environment-{attempt}.json"
     partial = folder / f"{name}.partial"
-    partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    os.replace(partial, folder / name)
+    try:
+        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, folder / name)
+    except OSError as error:
+        raise ValueError(f"{folder / name} could not be written: {error}") from error
     return name
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Sequence
 
 from torch.distributed import DistError, run
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         os.environ[PLACES] = places
         os.environ.setdefault("PYTHONFAULTHANDLER", "1")  # where a rank stood when it was ended by a signal
         try:
-            run.run(run.parse_args([*options, *arguments]))
+            run_undisturbed_at_the_end(run.parse_args([*options, *arguments]))
         except ChildFailedError as failed:
             codes = {failure.exitcode for failure in failed.failures.values()}
             for code in SPOKEN_FOR:
@@ -57,6 +59,16 @@ def main(arguments: Sequence[str]) -> int:
             print(f"error: {no_meeting(error)}", file=sys.stderr, flush=True)
             return EXIT_MISTAKE
     return 0
+
+
+def run_undisturbed_at_the_end(options: Namespace) -> None:
+    """Runs torchrun; once its ranks have ended, no signal takes away what they ended with: srun sends SIGTERM to all
+    other machines as soon as one of them has left."""
+    try:
+        run.run(options)
+    finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def no_meeting(error: Exception) -> str:

@@ -161,7 +161,8 @@ def fill(parameter: nn.Parameter, tile: Tile, stored: Any, file: Path) -> None:
     if shape != tile.shape[-len(shape) :]:
         wanted = list(tile.shape[-len(shape) :])
         raise ValueError(
-            f"{file}: tensor {tile.stored} has shape {list(shape)}, config.json says {wanted}"
+            f"student.model: {file}: tensor {tile.stored} has shape {list(shape)}, config.json says {wanted}; the two "
+            "are of different models: fetch the folder again"
         )
     if (common := overlap(parameter, tile)) is None:
         return

@@ -147,11 +147,12 @@ def training_values(run: Path, results: Mapping[str, Any]) -> Json:
 
 
 def curve_entries(curves: Sequence[Curve]) -> Iterator[tuple[str, str, str]]:
-    """(name, style class, remark) of each curve."""
-    for curve in curves:
+    """(name, style class, remark) of each curve: methods have their own, rounds of one method take them in turn."""
+    own = [plots.method_class(curve.name) for curve in curves]
+    styles = own if len(set(own)) == len(own) else [plots.run_class(n) for n in range(len(own))]
+    for curve, style in zip(curves, styles, strict=True):
         lacking = curve.not_finite
-        remark = f"{lacking:,} steps without a finite loss" if lacking else ""
-        yield curve.name, plots.method_class(curve.name), remark
+        yield curve.name, style, f"{lacking:,} steps without a finite loss" if lacking else ""
 
 
 def data_values(results: Mapping[str, Any]) -> Json:

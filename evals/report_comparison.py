@@ -42,9 +42,9 @@ PAIR_NOTE = (
 )
 
 
-def write_comparison(runs: Sequence[Path], target: Path) -> Path:
+def write_comparison(runs: Sequence[Path], target: Path, results: Sequence[Json] = ()) -> Path:
     """Writes the page to `target`, and .json and .md of the same name beside it; returns the page's path."""
-    told = collect_comparison(runs)
+    told = collect_comparison(runs, results)
     content = json.dumps(told, indent=2, ensure_ascii=False).encode("utf-8", "replace")
     write_whole(target.with_suffix(".json"), content + b"\n")
     write_whole(target.with_suffix(".md"), comparison_markdown(told).encode("utf-8", "replace"))

@@ -106,10 +106,11 @@ def diagnostic_results(run: Path, order: tuple[str, ...]) -> dict[str, Json]:
         entry = found.setdefault(
             path.stem, {key: told.get(key) for key in ("definition", "source")} | {"models": {}}
         )
+        own = {key: told.get(key) for key in ("n", "figures", "notes")}
         name = RECORDS if told.get("model") is None else model
-        if name in entry["models"]:
-            continue  # the same records, measured again beside another model
-        entry["models"][name] = {key: told.get(key) for key in ("n", "figures", "notes")}
+        if entry["models"].get(name, own) != own:
+            name = f"{RECORDS}, beside {model}"  # others than those looked at before
+        entry["models"][name] = own
     return dict(sorted(found.items()))
 
 
@@ -144,27 +145,25 @@ def stem_of(name: str, figures: Mapping[str, float]) -> str | None:
 
 
 def cell(figures: Mapping[str, float], name: str) -> str:
-    """0.69 [0.648, 0.729], p < 0.001; or 1.33 ± 0.377; or a dash."""
+    """0.69 [0.648, 0.729], p < 0.001; or 1.33 ± 0.377, se 0.0168; or a dash. An end that is not defined is a dash."""
     if name not in figures:
         return "-"
-    told = shown(figures[name])
     stem = name.removesuffix(".mean")
-    spread = figures.get(f"{stem}.sd")
-    if spread is not None:
-        told += f" ± {shown(spread)}"
-    low, high = (figures.get(f"{name}.{end}") for end in ("low", "high"))
-    low, high = (
-        (figures.get(f"{stem}.low"), figures.get(f"{stem}.high")) if low is None else (low, high)
-    )
-    if low is not None and high is not None:
+    low, high, sd, se, p = (figures.get(name + end, figures.get(stem + end)) for end in FOLDED)
+    told = shown(figures[name])
+    if sd is not None:
+        told += f" ± {shown(sd)}"
+    if low is not None or high is not None:
         told += f" [{shown(low)}, {shown(high)}]"
-    if f"{name}.p" in figures:
-        told += f", p {p_value(figures[f'{name}.p'])}"
-    return told
+    if se is not None:
+        told += f", se {shown(se)}"
+    return told if p is None else f"{told}, p {p_value(p)}"
 
 
-def shown(value: float) -> str:
-    """Three digits."""
+def shown(value: float | None) -> str:
+    """Three digits; a dash for nothing."""
+    if value is None:
+        return "-"
     return f"{value:.3g}".replace("-", "−") if abs(value) < 1000 else f"{value:,.0f}"
 
 

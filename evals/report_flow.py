@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.report_compute import read_whole
+from evals.report_generation import data_folder
 from evals.report_marks import Json
 from evals.report_training import parts_of
 
@@ -34,9 +35,11 @@ def flow_results(
 ) -> list[Json]:
     """The steps in order; of a run with rounds those of each round, one after the other."""
     steps: list[Json] = []
+    counted = data_folder(run)
     for suffix, folder in parts_of(run):
         place = suffix.removeprefix("-").replace("-", " ")
-        steps += [dict(step, part=place) for step in data_steps(folder, generation, not suffix)]
+        own = generation if folder / "data" == counted else None
+        steps += [dict(step, part=place) for step in data_steps(folder, own)]
     return steps + [
         step(
             f"train {entry['objective']}",
@@ -50,8 +53,8 @@ def flow_results(
     ]
 
 
-def data_steps(folder: Path, generation: Mapping[str, Any] | None, is_run: bool) -> Iterator[Json]:
-    """From rows to records."""
+def data_steps(folder: Path, generation: Mapping[str, Any] | None) -> Iterator[Json]:
+    """From rows to records; `generation` where its counts are of this folder."""
     selection = read_whole(folder / "data" / "selection.json")
     if "rows_seen" in selection:
         yield selection_step(selection)
@@ -59,7 +62,7 @@ def data_steps(folder: Path, generation: Mapping[str, Any] | None, is_run: bool)
     if summary:
         rights = {stage: summary[f"{kind}_correct"] for stage, kind in JUDGED.items()}
         yield from (stage_step(stage, rights.get(stage["stage"])) for stage in summary["stages"])
-    elif is_run and generation is not None:
+    elif generation is not None:
         yield from counted_steps(generation["stages"])
 
 

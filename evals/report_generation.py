@@ -3,8 +3,8 @@
     data/{prompts, answers, critiques, refinements, teacher_answers}.jsonl → counts
 
 The last file that exists holds every field, so quality is read from it; of the earlier ones only the number of
-records matters. Verdicts of the teacher are read from the critique's last line; refined answers are graded where
-a gold answer is known.
+records matters. Of a run with rounds the last round is looked at. Verdicts of the teacher are read from the
+critique's last line; refined answers are graded where a gold answer is known.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from datagen.records import Record, read_records
 from evals.grading import grade
+from evals.report_training import parts_of
 
 STAGES = (
     ("prompts", "prompt", ""),
@@ -28,11 +29,12 @@ STAGES = (
 
 def generation_results(run: Path, records: Sequence[Record]) -> dict[str, Any] | None:
     """Counts of the whole generation; None for a run without data files. `records` are those of the last file."""
-    files = [name for name, _, _ in STAGES if (run / "data" / f"{name}.jsonl").exists()]
+    data = data_folder(run)
+    files = [name for name, _, _ in STAGES if (data / f"{name}.jsonl").exists()]
     if not files:
         return None
     return {
-        "stages": [stage_counts(run, records, *stage) for stage in STAGES if stage[0] in files],
+        "stages": [stage_counts(data, records, *stage) for stage in STAGES if stage[0] in files],
         "student_right": tally(record.student_correct for record in records),
         "conclusion_right": tally(conclusion(record.critique) for record in records),
         "refined_right": tally(is_right(record, record.refined_answer) for record in records),
@@ -40,24 +42,30 @@ def generation_results(run: Path, records: Sequence[Record]) -> dict[str, Any] |
     }
 
 
+def data_folder(run: Path) -> Path:
+    """Where the records lie; of a run with rounds, those of the last round that has any."""
+    folders = [folder / "data" for _, folder in parts_of(run)]
+    return next((folder for folder in reversed(folders) if folder.exists()), run / "data")
+
+
 def read_last_records(run: Path) -> list[Record]:
     """The records with the most fields."""
     for name, _, _ in reversed(STAGES):
-        path = run / "data" / f"{name}.jsonl"
+        path = data_folder(run) / f"{name}.jsonl"
         if path.exists():
             return read_records(path)
     return []
 
 
 def stage_counts(
-    run: Path, records: Sequence[Record], name: str, field: str, stage: str
+    data: Path, records: Sequence[Record], name: str, field: str, stage: str
 ) -> dict[str, Any]:
     """One stage: records in its file, how many texts were cut at the token limit, how long they are."""
     texts = [text for record in records if (text := getattr(record, field)) is not None]
     reasons = [record.provenance.get(stage, {}).get("finish_reason") for record in records]
     return {
         "stage": name,
-        "records": count_lines(run / "data" / f"{name}.jsonl"),
+        "records": count_lines(data / f"{name}.jsonl"),
         "cut": reasons.count("length") if stage else None,
         "mean_words": sum(len(text.split()) for text in texts) / len(texts) if texts else None,
     }

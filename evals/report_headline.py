@@ -2,7 +2,7 @@
 
     comparisons → the method of the headline against the student before training → a card a benchmark
 
-The method is cgd where it was evaluated, else the first that was trained. A card also names the highest of all
+The method is cgd where it was evaluated, else the last of those that were trained. A card also names the highest of all
 methods, so a headline never hides that another one came out above it.
 """
 
@@ -23,8 +23,8 @@ CARDS = 12
 def headline(results: Results) -> list[Json]:
     """One card a benchmark."""
     scored = {name: method["scores"] or {} for name, method in results["methods"].items()}
-    trained = [name for name, scores in scored.items() if scores and not name.startswith(BASE)]
-    chosen = METHOD if METHOD in trained else next(iter(trained), BASE)
+    trained = [name for name, scores in scored.items() if scores and name != BASE]
+    chosen = METHOD if METHOD in trained else [BASE, *trained][-1]
     cards = (card(results, scored, chosen, name) for name in results["benchmarks"])
     return [one for one in cards if one is not None][:CARDS]
 

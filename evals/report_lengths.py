@@ -9,6 +9,7 @@ Words are what stands between blanks: of every text, whoever wrote it, and witho
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -81,7 +82,7 @@ def group(title: str, lengths: Mapping[str, Sequence[int]]) -> Json:
 
 def at_share(ordered: Sequence[int], share: float) -> int:
     """The least length that this share of the texts does not exceed."""
-    return ordered[min(len(ordered) - 1, max(0, -(-int(share * 1000) * len(ordered) // 1000) - 1))]
+    return ordered[max(0, ceil(share * len(ordered)) - 1)]
 
 
 def nice(value: float) -> int:

@@ -25,8 +25,6 @@ WORDS = frozenset(
     {"figure", "over", "missing", "verdict", "about it", "lost", "variant", "claim", "measure", ""}
 )
 """Columns of words: they stand to the left and may wrap."""
-LONG_TABLE = 12
-"""Rows; a longer table is folded where the page also draws it."""
 
 Table = dict[str, Any]
 
@@ -59,8 +57,8 @@ def csp_hash(style: str) -> str:
 def page_table(
     header: Sequence[str], rows: Iterable[Sequence[str]], title: str = "", words: int = 2
 ) -> Table | None:
-    """A table for a page: figures stand to the right, the first `words` columns and those of WORDS to the left; equal
-    first cells below each other are one. None without rows."""
+    """A table for a page: figures stand to the right, the first `words` columns and those of WORDS to the left. A first
+    cell that is the one above again is not shown a second time, but still told. None without rows."""
     lines = [list(row) for row in rows]
     if not lines:
         return None
@@ -68,15 +66,5 @@ def page_table(
         "words" if name in WORDS else "figure" if place >= words else "name"
         for place, name in enumerate(header)
     ]
-    return {"title": title, "header": header, "rows": lines, "kinds": kinds, "spans": spans(lines)}
-
-
-def spans(rows: Sequence[Sequence[str]]) -> list[int]:
-    """How many rows the first cell of each row stands for: itself and its equals below; 0 where one above does."""
-    counts = [0] * len(rows)
-    start = 0
-    for place, row in enumerate(rows):
-        if row[0] != rows[start][0]:
-            start = place
-        counts[start] += 1
-    return counts
+    again = [place > 0 and row[0] == lines[place - 1][0] for place, row in enumerate(lines)]
+    return {"title": title, "header": header, "rows": lines, "kinds": kinds, "again": again}

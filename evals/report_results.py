@@ -25,7 +25,7 @@ from evals.report_groups import group_averages
 from evals.report_headline import headline
 from evals.report_lengths import length_results
 from evals.report_marks import BASE, Json, read_marks
-from evals.report_training import training_results
+from evals.report_training import parts_of, training_results
 
 METHOD_ORDER = (BASE, "sft", "distilled_sft", "cft", "cgd_no_critique", "cgd")
 PARTS = ("config.toml", "data", "train", "evals", "diagnostics")
@@ -48,6 +48,7 @@ def collect_results(run: Path, records: Sequence[Record] | None = None) -> Json:
     results: Json = {
         "run": {
             "name": config.get("run", {}).get("name") or run.resolve().name,
+            "rounds": len(list(parts_of(run))) - 1,
             "seed": config.get("run", {}).get("seed"),
             "student": config.get("student", {}).get("model"),
             "teacher": config.get("teacher", {}).get("model")

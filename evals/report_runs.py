@@ -25,11 +25,12 @@ UNCOMPARED = ("run.name", "run.dir")
 """Keys that differ between any two runs."""
 
 
-def collect_comparison(runs: Sequence[Path]) -> Json:
-    """Everything that the page of these runs states. Raises ValueError for fewer than two of them."""
+def collect_comparison(runs: Sequence[Path], results: Sequence[Json] = ()) -> Json:
+    """Everything that the page of these runs states. Raises ValueError for fewer than two of them. `results` are those
+    of each run, where the caller has them already."""
     if len(runs) < 2:
         raise ValueError("a comparison needs two runs or more")
-    results = [collect_results(run) for run in runs]
+    results = results or [collect_results(run) for run in runs]
     labels = labels_of(runs, [one["run"]["name"] for one in results])
     benchmarks = list(dict.fromkeys(name for one in results for name in one["benchmarks"]))
     names = {name for one in results for name in one["methods"]}
@@ -45,7 +46,7 @@ def collect_comparison(runs: Sequence[Path]) -> Json:
         "settings_alike": same,
         "benchmarks": benchmarks,
         "methods": methods,
-        "results": results,
+        "results": list(results),
         "comparisons": compared_runs(runs, labels, methods, benchmarks),
     }
 

@@ -33,6 +33,7 @@ TOY_NOTE = (
     "pipeline can be watched on any machine. Its figures show that the pipeline works, not how the methods "
     "rank on real models."
 )
+ROUNDS_NOTE = "Of several rounds, the records, their lengths and what they are worth are those of the last one."
 SCORE_NOTE = (
     "Shares in percent with 95 % intervals over problems (Wilson's; where a problem is solved by a share of its "
     "samples, for the effective number of problems)."
@@ -126,7 +127,9 @@ def notes(results: Results) -> list[str]:
     """What a reader must know before the figures."""
     toy = [TOY_NOTE] if results["built_in_world"] else []
     missing = [f"Not there yet: {'; '.join(results['missing'])}."] if results["missing"] else []
-    return toy + missing
+    rounds = results["run"]["rounds"]
+    last = [ROUNDS_NOTE] if rounds > 1 else []
+    return toy + last + missing
 
 
 def facts_list(results: Results) -> list[str]:

@@ -20,7 +20,7 @@ from typing import Any
 from datagen.generators import Completion, Generator, what_matters
 from datagen.plan import digest
 from datagen.progress_bar import Watch, unwatched
-from datagen.records import json_line, write_whole
+from datagen.records import json_line, named, write_whole
 from engine.config import differences, flatten
 from evals.benchmark_problem import Benchmark
 from evals.benchmarks import load_benchmarks
@@ -184,8 +184,9 @@ def append_rows(
     with partial.open("ab") as file:
         for index, completion in stream:
             row = output_row(work[index], completion)
-            file.write(json_line(row))
-            file.flush()
+            with named(partial):
+                file.write(json_line(row))
+                file.flush()
             judge.submit(index, work[index].problem, row)
             yield row["key"], row
 

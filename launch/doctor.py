@@ -26,13 +26,15 @@ from launch.doctor_gpus import CudaFacts, gather, gpu_findings, vllm_finding
 from launch.doctor_hub import download_bytes
 from launch.doctor_inputs import hub_prompts
 from launch.doctor_machine import disk, machine_findings
-from launch.doctor_models import here, models_of
+from launch.doctor_models import here, models_of, weights_of
 from launch.doctor_servers import backends_of, key_finding, serving_findings
 from launch.doctor_training import planned_memory, ranks_here
 from launch.preflight import cheap_findings
 from launch.verbs_doctor import add_options
 
 EXIT_ERRORS = 2
+MANY_PARAMETERS = 100_000_000
+"""From here on a rehearsal takes longer than one likes to wait without a word."""
 EVERYTHING = frozenset({"data", "train", "evaluate", "base", "diagnose"})
 
 
@@ -69,12 +71,12 @@ def examine(path: Path | None, overrides: Sequence[str], world_size: int | None)
     if config is None:
         found += findings_of("disk", partial(disk, "disk: here", Path("runs")))
         return found
-    return found + examine_config(config, world_size or ranks_of(facts))
+    return found + examine_config(config, world_size or ranks_of(facts, config))
 
 
-def ranks_of(facts: CudaFacts) -> int:
-    """Those that torchrun started, else one for each GPU."""
-    return max(ranks_here(), facts.visible, 1)
+def ranks_of(facts: CudaFacts, config: Config) -> int:
+    """Those that torchrun started, else one for each GPU; where the configuration asks for more, so many."""
+    return max(ranks_here(), facts.visible, config.train.shard_size or 1)
 
 
 def examine_config(config: Config, world_size: int) -> list[Finding]:
@@ -91,6 +93,8 @@ def examine_config(config: Config, world_size: int) -> list[Finding]:
         return found  # a rehearsal takes seconds, and would be in vain
     for model, folder in here(models_of(config, kinds)):
         if model.section == "student":
+            if sys.stderr.isatty() and weights_of(folder).num_parameters > MANY_PARAMETERS:
+                print("rehearsing a training step …", file=sys.stderr, flush=True)
             planned = partial(planned_memory, config.train, folder, world_size)
             found += findings_of("memory: training", planned)
     return found

@@ -39,7 +39,7 @@ class Finding:
 
     def in_words(self) -> str:
         """For one message: `what: detail; remedy`."""
-        remedy = ", ".join(self.remedy.splitlines())
+        remedy = ", ".join(self.remedy.splitlines()).replace(":, ", ": ")
         return f"{self.what}: {self.detail}{'; ' if remedy else ''}{remedy}"
 
 

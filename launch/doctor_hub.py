@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,25 @@ LOGIN = "hf auth login"
 TOKEN_PAGE = "https://huggingface.co/settings/tokens"
 
 WEIGHTS_AND_CONFIG = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+
+
+@dataclass(frozen=True)
+class Repository:
+    """What is asked for, and where the configuration names it."""
+
+    key: str
+    name: str
+    is_data_set: bool = False
+
+    @property
+    def page(self) -> str:
+        """Where a person reads of it."""
+        return f"https://huggingface.co/{'datasets/' if self.is_data_set else ''}{self.name}"
+
+    @property
+    def fetch(self) -> str:
+        """The command that brings it to this machine."""
+        return f"hf download {self.name}{' --repo-type dataset' if self.is_data_set else ''}"
 
 
 def cached_folder(name: str, revision: str | None) -> Path | None:
@@ -49,7 +69,19 @@ def model_on_hub(key: str, name: str, revision: str | None) -> Finding:
         return get_hf_file_metadata(url, timeout=SECONDS)
 
     at = f" at revision {revision}" if revision else ""
-    return asked(key, name, ask) or ok(key, f"{name}{at}: on the hub, will be fetched from there")
+    refused = asked(Repository(key, name), ask)
+    return refused or ok(key, f"{name}{at}: on the hub, will be fetched from there")
+
+
+def data_set_on_hub(key: str, name: str) -> Finding:
+    """Whether a data set can be fetched."""
+    from huggingface_hub import HfApi
+
+    def ask() -> Any:
+        HfApi().auth_check(name, repo_type="dataset")
+
+    refused = asked(Repository(key, name, is_data_set=True), ask)
+    return refused or ok(key, f"{name}: on the hub, will be fetched from there")
 
 
 def download_bytes(name: str, revision: str | None) -> int:
@@ -64,30 +96,20 @@ def download_bytes(name: str, revision: str | None) -> int:
     return sum(file.size or 0 for file in told.siblings or () if file.rfilename.endswith(wanted))
 
 
-def data_set_on_hub(key: str, name: str) -> Finding:
-    """Whether a data set can be fetched."""
-    from huggingface_hub import HfApi
-
-    def ask() -> Any:
-        HfApi().auth_check(name, repo_type="dataset")
-
-    refused = asked(key, name, ask, page=f"datasets/{name}")
-    return refused or ok(key, f"{name}: on the hub, will be fetched from there")
-
-
-def asked(key: str, name: str, ask: Callable[[], Any], page: str | None = None) -> Finding | None:
+def asked(wanted: Repository, ask: Callable[[], Any]) -> Finding | None:
     """What is wrong; None where the hub lets us in."""
     from huggingface_hub import errors, get_token
 
-    page = f"https://huggingface.co/{page or name}"
+    key, name, has_token = wanted.key, wanted.name, get_token() is not None
     try:
         ask()
     except errors.GatedRepoError:
-        return gated(key, name, page, has_token=get_token() is not None)
+        return gated(wanted, has_token)
     except errors.RepositoryNotFoundError:
-        return unknown(key, name, has_token=get_token() is not None)
+        return unknown(wanted, has_token)
     except errors.RevisionNotFoundError:
-        return error(key, f"{name} has no such revision", f"see {page}/tree/main for its branches")
+        page = f"see {wanted.page}/tree/main for its branches"
+        return error(key, f"{name} has no such revision", page)
     except errors.EntryNotFoundError:
         return error(
             key,
@@ -95,50 +117,64 @@ def asked(key: str, name: str, ask: Callable[[], Any], page: str | None = None) 
             "name the model that these files (GGUF, an adapter, …) were made from",
         )
     except errors.DisabledRepoError:
-        return error(key, f"{name} was disabled on the hub", "use another model")
+        return error(key, f"{name} was disabled on the hub", "use another one")
     except errors.OfflineModeIsEnabled:
-        return offline(key, name)
+        return offline(wanted)
     except errors.HfHubHTTPError as failure:
-        return refused_by_hub(key, name, failure)
+        return refused_by_hub(wanted, failure.response.status_code)
     except errors.HFValidationError as failure:
-        return error(key, f"{name!r} cannot be the name of a model: {first_line(failure)}")
-    except (
-        Exception
-    ) as failure:  # of the HTTP library below the hub's: no name, no route, no answer
+        return error(key, f"{name!r} cannot be a name on the hub: {first_line(failure)}")
+    except Exception as failure:  # of the HTTP library below: no name, no route, no answer
         return error(
             key,
-            f"there is no folder {name} in {Path.cwd()}, and the hub cannot be reached: "
-            f"{first_line(failure)}",
-            f"name a folder, or where there is a connection:\nhf download {name} --local-dir FOLDER",
+            f"{not_here(name)}, and the hub cannot be reached: {first_line(failure)}",
+            f"name a folder or, where there is a connection:\n{wanted.fetch} --local-dir FOLDER",
         )
     return None
 
 
-def gated(key: str, name: str, page: str, has_token: bool) -> Finding:
+def gated(wanted: Repository, has_token: bool) -> Finding:
     """The owner lets in who has asked."""
+    accept = f"accept its conditions at {wanted.page}"
     if has_token:
-        return error(
-            key,
-            f"{name} is gated, and the account of your token has not been let in",
-            f"accept its conditions at {page}\nthen the same command again",
-        )
-    return error(
-        key,
-        f"{name} is gated, and this machine has no token",
-        f"accept its conditions at {page}\n{LOGIN}\n(a token for it: {TOKEN_PAGE})",
-    )
+        detail = f"{wanted.name} is gated, and the account of your token has not been let in"
+        return error(wanted.key, detail, f"{accept}\nthen the same command again")
+    detail = f"{wanted.name} is gated, and this machine has no token"
+    return error(wanted.key, detail, f"{accept}\n{LOGIN}\n(a token for it: {TOKEN_PAGE})")
 
 
-def unknown(key: str, name: str, has_token: bool) -> Finding:
+def unknown(wanted: Repository, has_token: bool) -> Finding:
     """Mistyped, or private."""
-    near = get_close_matches(name, neighbours(name), n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
     private = "is your token allowed to read it?" if has_token else LOGIN
     return error(
-        key,
-        f"the hub knows no {name}, and there is no such folder in {Path.cwd()}{hint}",
+        wanted.key,
+        f"{not_here(wanted.name)}, and the hub knows none of that name",
         f"check the spelling; if it is private: {private}",
     )
+
+
+def offline(wanted: Repository) -> Finding:
+    """The user, or a cluster's profile, has switched the hub off."""
+    variables = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    named = next((v for v in variables if os.environ.get(v)), variables[0])
+    detail = f"{not_here(wanted.name)}, the hub's cache does not hold all of it, and {named} is set"
+    return error(wanted.key, detail, f"env -u {named} {wanted.fetch}")
+
+
+def refused_by_hub(wanted: Repository, status: int) -> Finding:
+    """An HTTP status that says nothing of the repository itself."""
+    if status in (401, 403):
+        detail = f"the hub does not accept your token for {wanted.name} (HTTP {status})"
+        return error(wanted.key, detail, f"{LOGIN} --force\n(a token for it: {TOKEN_PAGE})")
+    again = "wait a minute; then the same command again"
+    return error(wanted.key, f"the hub answers HTTP {status} for {wanted.name}", again)
+
+
+def not_here(name: str) -> str:
+    """`there is no folder NAME in FOLDER`, and what it was perhaps meant to be."""
+    near = get_close_matches(name, neighbours(name), n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return f"there is no folder {name} in {Path.cwd()}{hint}"
 
 
 def neighbours(name: str) -> list[str]:
@@ -151,30 +187,4 @@ def neighbours(name: str) -> list[str]:
     ]
     parent = Path(name).parent
     beside = [str(path) for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
-    return [*cached, *beside]
-
-
-def offline(key: str, name: str) -> Finding:
-    """The user, or a cluster's profile, has switched the hub off."""
-    variables = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-    named = next((v for v in variables if os.environ.get(v)), variables[0])
-    near = get_close_matches(name, neighbours(name), n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    return error(
-        key,
-        f"{name} is neither a folder in {Path.cwd()} nor in the hub's cache, and {named} is set{hint}",
-        f"env -u {named} hf download {name}",
-    )
-
-
-def refused_by_hub(key: str, name: str, failure: Any) -> Finding:
-    """An HTTP status that says nothing of the model itself."""
-    status = failure.response.status_code
-    if status in (401, 403):
-        return error(
-            key,
-            f"the hub does not accept your token for {name} (HTTP {status})",
-            f"{LOGIN} --force\n(a token for it: {TOKEN_PAGE})",
-        )
-    later = "wait a minute; then the same command again"
-    return error(key, f"the hub answers HTTP {status} for {name}", later)
+    return [other for other in (*cached, *beside) if other != name]

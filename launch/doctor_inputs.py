@@ -101,8 +101,21 @@ def hub_prompts(config: Config) -> Iterable[Finding]:
         source = find_source(config.data, config.run.seed)
     except ValueError:  # said by `prompts`
         return
-    if isinstance(source, Rows) and isinstance(source.rows, HubRows):
-        yield data_set_on_hub("data.prompts", source.rows.hub)
+    if not (isinstance(source, Rows) and isinstance(source.rows, HubRows)):
+        return
+    from datasets.config import HF_DATASETS_CACHE  # slow to import, and only here
+
+    name = source.rows.hub
+    cached = [letters(path.name) for path in Path(HF_DATASETS_CACHE).glob("*___*")]
+    if letters(name) in cached:
+        yield ok("data.prompts", f"{name}, in the cache of datasets")
+    else:
+        yield data_set_on_hub("data.prompts", name)
+
+
+def letters(name: str) -> str:
+    """What is the same in a data set's name and in that of its folder in the cache, which is spelt with underscores."""
+    return "".join(char for char in name.lower() if char.isalnum())
 
 
 def wordings(config: Config) -> Iterable[Finding]:

@@ -47,13 +47,17 @@ def connection_findings(section: str, config: BackendConfig) -> Iterator[Finding
         check_base_url(url)
     with ThreadPoolExecutor(max_workers=16) as pool:
         reasons = list(pool.map(why_closed, config.base_url))
-    dead = [f"{url} ({why})" for url, why in zip(config.base_url, reasons, strict=True) if why]
+    dead = [
+        f"{url} cannot be reached: {why}"
+        for url, why in zip(config.base_url, reasons, strict=True)
+        if why
+    ]
     if len(dead) == len(config.base_url):
         what_to_do = "start it, or mend the address; for vLLM: vllm serve MODEL --port PORT"
-        yield error(what, f"nobody answers at {listed(dead)}", what_to_do)
+        yield error(what, listed(dead), what_to_do)
     elif dead:
         others = f"the other {len(config.base_url) - len(dead)} go on without it"
-        yield warn(what, f"nobody answers at {listed(dead)}; {others}")
+        yield warn(what, f"{listed(dead)}; {others}")
     else:
         yield ok(what, listed(config.base_url))
     yield from files_finding(what, config)

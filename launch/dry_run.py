@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Collection, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from datagen.generators import Sampling
@@ -62,15 +62,16 @@ def facts_of(
     if model is not None:
         steps = steps_about(model, steps)
     stages = [stage_of(step, is_new) for step in steps]
-    left = {s.kind for s, told in zip(steps, stages, strict=True) if told["state"] != "done"}
+    open_steps = [s for s, told in zip(steps, stages, strict=True) if told["state"] != "done"]
+    left = {step.kind for step in open_steps}
     refuse_missing(config, left)
     size = Size.of(options)
     facts = about_config(config, options)
-    facts |= {"stages": stages, "left": sum(stage["state"] != "done" for stage in stages)}
+    facts |= {"stages": stages, "left": len(open_steps)}
     if "data" in left:
         facts["generation"] = generation(config, options)
     if "train" in left:
-        open_folders = [s.marker.parent for s in steps if s.kind == "train"]
+        open_folders = [step.marker.parent for step in open_steps]
         facts["trainings"] = trainings(config, folder, open_folders, size, is_new)
     if "evaluate" in left:
         facts["evaluation"] = list(evaluation(config.evaluate, config.run.seed))
@@ -85,8 +86,7 @@ def facts_of(
 def about_config(config: Config, options: argparse.Namespace) -> Facts:
     """The run folder and the settings, all of them and those that differ from the defaults."""
     folder = config.run.folder
-    usual = flatten({s.name: s.default_factory() for s in fields(config) if s.name != "run"})  # type: ignore[misc]
-    usual |= flatten({"run": RunConfig()})
+    usual = flatten(as_tables(Config(run=RunConfig())))
     now = flatten(as_tables(config))
     overwrite = getattr(options, "overwrite", False)
     return {

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from launch.cluster.jobs import describe_jobs, write_jobs
+from launch.cluster.jobs import Kind, describe_jobs, write_jobs
 from launch.cluster.slurm import shell_line, training_command
 from launch.config import PACKAGE, Config
 from launch.dry_run_training import GPUS_OF_A_NODE, Size
@@ -21,7 +21,7 @@ from launch.worker_processes import models_here
 Facts = dict[str, Any]
 ENGINE_SECTIONS = ("run.", "student.", "train.")
 """All that `python -m engine.train` reads of a configuration."""
-KINDS = {None: "run", "data": "generate", "train": "train"}
+KINDS: dict[str | None, Kind] = {None: "run", "data": "generate", "train": "train"}
 DRY_SWITCHES = ("--dry-run", "--json")
 DRY_VALUES = (*SIZED, *ON_NODES, "--write-jobs", "--expect", "--tokens-per-second")
 """Options that a dry run has and the command itself has not."""

@@ -23,9 +23,9 @@ def generation(config: Config, options: argparse.Namespace) -> dict[str, Any]:
     expect, rate = getattr(options, "expect", []), getattr(options, "tokens_per_second", None)
     try:
         made, num_prompts = estimate_of(config, expect, rate, said.append)
-    except ValueError:
+    except ValueError as error:
         if not is_on_hub(config.data):
-            raise
+            raise ValueError("\n".join([*said, str(error)])) from error
         unknown = f"{config.data.prompts} is not on this machine; the first stage fetches it"
         return {"prompts": most_prompts(config.data), "unknown": unknown}
     return {

@@ -1,6 +1,6 @@
 """`cgd diagnose --dry-run`: which diagnostics, of which model, on which records, and what is done already.
 
-    names -> records on disk (counted) + model folder + judge -> Facts, without a model in memory
+names -> records on disk (counted) + model folder + judge -> Facts, without a model in memory
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def dry_diagnose(options: argparse.Namespace) -> Facts:
     only = config.diagnose.names
     if options.only is not None:
         only = tuple(name.strip() for name in options.only.split(","))
-    folder, notes = config.run.folder, []
+    folder = config.run.folder
+    notes: list[str] = []
     if folder.is_dir():
         refuse_other_run(folder, config)
     names = names_to_run(config, only, notes.append)

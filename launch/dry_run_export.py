@@ -1,7 +1,7 @@
 """`cgd export --dry-run`: which checkpoint or which records would be exported, and where to.
 
-    RUN/train/OBJECTIVE/checkpoints -> the step, its folder, about how large
-    RUN/data/*.jsonl                -> the records, and the objectives that have conversations
+RUN/train/OBJECTIVE/checkpoints -> the step, its folder, about how large
+RUN/data/*.jsonl                -> the records, and the objectives that have conversations
 """
 
 from __future__ import annotations
@@ -68,5 +68,7 @@ def record_notes(config: Config, options: argparse.Namespace) -> list[str]:
     for name in options.objective or OBJECTIVES:
         count = sum(can_be_learnt(record, name) for record in records)
         if count:
-            notes.append(f"written: {options.records}/{name}.{options.format}, {count:,} conversations")
+            notes.append(
+                f"written: {options.records}/{name}.{options.format}, {count:,} conversations"
+            )
     return notes

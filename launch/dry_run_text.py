@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -30,7 +30,7 @@ def print_facts(facts: Facts, options: argparse.Namespace) -> None:
 def lines_of(facts: Facts) -> Iterator[str]:
     """The parts that there are, an empty line between them."""
     yield from folder_lines(facts)
-    parts = {
+    parts: dict[str, Callable[[Any], Iterator[str]]] = {
         "changed": setting_lines,
         "stages": stage_lines,
         "generation": generation_lines,

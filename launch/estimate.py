@@ -86,7 +86,9 @@ def estimate_of(
     config: Config, expect: Sequence[str], tokens_per_second: float | None, say: Say
 ) -> tuple[Estimate, int]:
     """The estimate for a run, and the number of its prompts: found and cleaned as `cgd generate` would, not written."""
-    prompts = [r.prompt for r in load_prompts(config.data, config.run.seed, say, sets_here(config, say))]
+    prompts = [
+        r.prompt for r in load_prompts(config.data, config.run.seed, say, sets_here(config, say))
+    ]
     student = student_as_generator(config, config.generate.batch_size)
     stages = stages_of(config)
     models = {

@@ -7,6 +7,7 @@ A cell is told from its neighbour by its shape, not by a colour. A stream that l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 READ_CELL, LEARNT_CELL, FREE_CELL = "░", "█", "·"
 
@@ -25,5 +26,8 @@ def row_bar(documents: Sequence[tuple[int, int]], capacity: int, cells: int) -> 
 
 
 def count_bar(count: float, most: float, cells: int) -> str:
-    """A bar whose length is the count's share of the largest; whatever is there shows at least a cell."""
-    return LEARNT_CELL * max(round(cells * count / most), 1) if count > 0 else ""
+    """A bar whose length is the count's share of the largest; what is there shows at least a cell, what is not a
+    number (the loss of a broken model) none.
+    """
+    share = count / most if count > 0 else 0.0
+    return LEARNT_CELL * max(round(cells * share), 1) if share > 0 and isfinite(share) else ""

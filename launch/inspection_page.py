@@ -140,4 +140,4 @@ def histogram_drawing(bins: Sequence[Bin]) -> Markup:
         if group.examples:
             top = f'x="{middle}%" y="{round(100 - height, 3)}%" dy="-5" text-anchor="middle"'
             bars.append(f"<text {top}>{group.examples:,}</text>")
-    return Markup(f'<svg class="histogram" aria-hidden="true">{"".join(bars)}</svg>')
+    return Markup(f'<svg class="spread" aria-hidden="true">{"".join(bars)}</svg>')

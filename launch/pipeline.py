@@ -39,7 +39,7 @@ from launch.preflight import preflight
 from launch.reporting import write_run_report
 from launch.rounds import rounds_of
 from launch.running import Step, Watched, run_steps
-from launch.runs import locked, open_run
+from launch.runs import locked, open_run, require_one_process
 
 ALONE = Worker()
 BASE = "base"
@@ -83,6 +83,8 @@ def run_pipeline(
     refuse_rounds(config, kind)
     one_model = kind == "evaluate" and model is not None
     sharers = 1 + len(config.pipeline.objectives) if one_model else worker.count
+    if sharers == 1:
+        require_one_process()
     folder = config.run.folder
     steps = plan(config, folder, worker, retry_failed=kind == "data")
     steps = [step for step in steps if kind in (None, step.kind, step.name)]

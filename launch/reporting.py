@@ -30,9 +30,11 @@ def report_runs(runs: Sequence[Path], out: Path | None, as_json: bool) -> None:
     if len(runs) == 1 and is_reproduction(runs[0]):
         pages: dict[str, Any] = {"overview": str(overview_of(runs[0]))}
     else:
-        pages = {"runs": [told_of(write_run_report(run), run) for run in runs]}
+        written = [write_run_report(run) for run in runs]
+        results = [read_results(run) for run in runs]
+        pages = {"runs": [told_of(*one) for one in zip(written, runs, results, strict=True)]}
         if len(runs) > 1:
-            pages["comparison"] = str(write_comparison(runs, out or COMPARISON))
+            pages["comparison"] = str(write_comparison(runs, out or COMPARISON, results))
     if as_json:
         print(json.dumps(pages, indent=2, ensure_ascii=False))
         return
@@ -71,9 +73,13 @@ def write_run_report(run: Path) -> Path:
     return write_report(run, students)
 
 
-def told_of(page: Path, run: Path) -> dict[str, Any]:
+def read_results(run: Path) -> dict[str, Any]:
+    """What the report of a run has just left."""
+    return dict(json.loads((run / "results.json").read_text(encoding="utf-8")))
+
+
+def told_of(page: Path, run: Path, results: dict[str, Any]) -> dict[str, Any]:
     """The files of one run and its headline figures."""
-    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     return {
         "run": str(run),
         "page": str(page),

@@ -72,7 +72,6 @@ def open_run(
     """The run folder, ready to continue; for the length of the block ours alone, or one of so many workers'."""
     assert config.run.dir is not None, "the configuration is resolved"
     folder = Path(config.run.dir)
-    require_one_process()
     if overwrite and folder.is_dir() and any(folder.iterdir()):
         with locked(folder):
             aside = attempt.move_aside(folder)
@@ -88,7 +87,7 @@ def require_one_process() -> None:
     """Raises ValueError in a rank of torchrun: all of them would do the whole run, into one folder."""
     if "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(
-            "cgd is one process and cannot be started by torchrun; a training on several devices is "
+            "this command is one process and is not started by torchrun; a training on several devices is "
             "python -m engine.torchrun --nproc-per-node N -m engine.train CONFIG, between `cgd generate CONFIG` and "
             "`cgd evaluate CONFIG`"
         )

@@ -96,6 +96,10 @@ def facts_of(folder: Path) -> Facts:
     if told is None:
         told = {"state": state_by_files(folder, bool(stages) and len(done) == len(stages))}
     state, remark = state_of(told)
+    if state == "done" and (told.get("stage") or {}).get("name") in {s.name for s in stages} - {
+        *done
+    }:
+        remark = f"{told['stage']['name']} is not finished: other workers are at it, or have to be started"
     attempts = read_attempts(folder)
     return {
         "run": str(folder),

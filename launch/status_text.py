@@ -173,7 +173,7 @@ def row_of(run: Facts) -> tuple[str, ...]:
 def sparkline(values: Sequence[float], width: int = SPARK_WIDTH) -> str:
     """A curve of means in one line, between its lowest and highest value; what is not a number is a blank."""
     blocks = BLOCKS if can_write(BLOCKS) else PLAIN_BLOCKS
-    number = min(width, len(values))
+    number = min(width, len(values)) or 1
     edges = [len(values) * i // number for i in range(number + 1)]
     means = [mean(values[a:b]) for a, b in pairwise(edges)]
     known = [value for value in means if value is not None]

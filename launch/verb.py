@@ -74,7 +74,8 @@ def add(
     help: str,
     examples: str = "",
 ) -> argparse.ArgumentParser:
-    """One verb, bound to its function. `examples`: commands a line each, told at the end of its help."""
+    """One verb, bound to its function. `examples`: commands a line each, and after an empty line what else is to be
+    said, told at the end of its help."""
     sub: argparse.ArgumentParser = verbs.add_parser(
         name,
         help=help,
@@ -82,7 +83,9 @@ def add(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if examples:
-        sub.epilog = "examples:\n" + "\n".join(f"  {line}" for line in examples.splitlines())
+        commands, _, rest = examples.partition("\n\n")
+        sub.epilog = "examples:\n" + "\n".join(f"  {line}" for line in commands.splitlines())
+        sub.epilog += f"\n\n{rest}" if rest else ""
     sub.set_defaults(verb=verb, verb_name=name, parser=sub)
     return sub
 
@@ -103,4 +106,3 @@ def add_config(sub: argparse.ArgumentParser) -> None:
 def add_json(sub: argparse.ArgumentParser) -> None:
     """`--json`."""
     sub.add_argument("--json", action="store_true", help=AS_JSON)
-

@@ -26,7 +26,7 @@ cgd run mine.toml --write-jobs jobs --nodes 2              Slurm scripts and job
 TRAIN = """\
 cgd train launch/configs/quickstart.toml                   every objective of the run, in this process
 cgd train mine.toml --set pipeline.objectives='["cgd","cft"]'
-cgd train mine.toml --dry-run --world-size 8 --device H100 the torchrun command for 8 devices, and memory
+cgd train mine.toml --dry-run --world-size 8 --device H100   the torchrun command for 8 devices, memory
 python -m engine.torchrun --nproc-per-node 8 -m engine.train mine.toml"""
 
 EVALUATE = """\

@@ -18,7 +18,7 @@ EXIT_DOES_NOT_FIT = 4
 INSPECT = """\
 cgd inspect launch/configs/quickstart.toml                 an example, its mask, the plan of a step
 cgd inspect launch/configs/quickstart.toml --step 3 --world-size 8
-cgd inspect launch/configs/quickstart.toml --losses --json the student's loss on each example
+cgd inspect launch/configs/quickstart.toml --losses --json     the loss of each example
 cgd inspect runs/quickstart/data/refinements.jsonl         records, their texts side by side"""
 
 PLAN = """\

@@ -22,6 +22,7 @@ from typing import Any
 import ranks
 
 from engine import command
+from engine import train as train_module
 from engine.settings import RunConfig, StudentConfig, TrainConfig
 from engine.toml import to_toml
 from engine.train import main as train_command
@@ -147,7 +148,17 @@ def disk_full_in_metrics(root: Path) -> dict[str, Any]:
     """Rank 0 alone writes metrics, and after some steps they no longer fit."""
     training = Training(root, "metrics")
     config = training.config(str(root / "student"), epochs=8, save_every=100)
-    return run(training, config, lambda rank: limit_files(2_500) if rank == 0 else None)
+    real_step = train_module.train_step
+
+    def full_from_now_on(*arguments: Any) -> Any:
+        limit_files(2_500)
+        return real_step(*arguments)
+
+    def prepare(rank: int) -> None:
+        if rank == 0:
+            train_module.train_step = full_from_now_on
+
+    return run(training, config, prepare)
 
 
 def one_told_to_stop_and_continued_on_others(root: Path) -> dict[str, Any]:

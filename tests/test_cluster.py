@@ -15,15 +15,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import Run
 
 from datagen.backends import BackendConfig, TeacherConfig
+from datagen.workers import locked_for_workers
 from engine.config import flatten
 from launch.cli import parser
 from launch.cluster import jobs as cluster_jobs
 from launch.cluster.jobs import Cluster, as_served, batch_jobs, describe_jobs, write_jobs
 from launch.cluster.slurm import BatchJob, batch_script, seconds_of, shell_line
 from launch.config import CONFIGS, Config, load_config
-from launch.runs import as_tables, moved_servers
+from launch.runs import as_tables, locked, moved_servers
 
 HERE = Path(cluster_jobs.__file__).parent
 VLLM = TeacherConfig(model="big/model", backend="vllm", tensor_parallel=4, max_model_len=8192)
@@ -293,7 +295,29 @@ def test_shellcheck_finds_nothing(config: Config, tmp_path: Path) -> None:
     harmless = (
         "--exclude=SC2086,SC2034"  # numbers without quotes, and of jobs that nobody waits for
     )
-    subprocess.run(["shellcheck", harmless, *map(str, scripts)], check=True)
+    subprocess.run(["shellcheck", "-x", harmless, *map(str, scripts)], check=True)
+
+
+# ---- one run folder, several jobs -------------------------------------------------------------------
+
+
+def test_evaluations_of_one_model_each_share_the_run_folder(tmp_path: Path, cgd: Run) -> None:
+    text = "[student]\nmodel = 'builtin:student'\n[generate.answer]\nmax_tokens = 8\n"
+    text += "[evaluate]\nbenchmarks = ['arithmetic']\nlimit = 2\nmax_tokens = 8\n"
+    (tmp_path / "mine.toml").write_text(f"[run]\ndir = '{tmp_path}/run'\n{text}")
+    run = tmp_path / "run"
+    (run / "evals" / "base").mkdir(parents=True)
+    command = ("evaluate", tmp_path / "mine.toml", "--model", "base")
+    with locked(run):  # something else is being done there
+        code, printed = cgd(*command)
+        assert (code, "is working in" in printed) == (2, True), printed
+    with locked_for_workers(run / ".lock", 2):  # the other model
+        with locked(run / "evals" / "base"):  # the same model, somewhere else
+            code, printed = cgd(*command)
+            assert (code, "is working in" in printed) == (2, True), printed
+        code, printed = cgd(*command)
+        assert code == 0, printed
+    assert (run / "evals" / "base" / "scores.json").is_file()
 
 
 # ---- other clusters ---------------------------------------------------------------------------------

@@ -291,10 +291,10 @@ def test_a_gated_model_asks_for_the_next_command(hub: Callable[..., Finding]) ->
 @pytest.mark.parametrize(
     ("answer", "detail", "remedy"),
     [
-        (ABSENT, "the hub knows no", "hf auth login"),
+        (ABSENT, "the hub knows none of that name", "hf auth login"),
         (Answer(404, "RevisionNotFound"), "no such revision", "/tree/main"),
         (Answer(404, "EntryNotFound"), "no config.json", "GGUF"),
-        (Answer(403, None, "Access to this resource is disabled."), "disabled", "another model"),
+        (Answer(403, None, "Access to this resource is disabled."), "disabled", "another one"),
         (
             Answer(401, None, "Invalid credentials in Authorization header"),
             "does not accept your token",

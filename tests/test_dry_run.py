@@ -226,7 +226,7 @@ def test_the_list_says_what_is_needed_and_what_was_measured(
     kept = {"claims": [claim, claim], "rows": []}
     (tmp_path / "small" / "table4.json").write_text(json.dumps(kept), encoding="utf-8")
     code, printed = cgd("reproduce", "--list", "table4", "--scale", "small", "--json")
-    (told,) = json.loads(printed)
+    (told,) = json.loads(printed)["experiments"]
     assert told["scales"]["small"]["measured"] == (
         "A − C on MATH500 2.50 [1.00, 4.00], 60 problems, 3 seeds: holds; 1 more claims "
         "(the experiment or its scale was changed since)"

@@ -31,7 +31,7 @@ from engine.packing import make_pack, make_packs
 from launch import cli
 from launch.config import load_config
 from launch.inspection import Inspection, Question, inspect_training
-from launch.inspection_drawing import row_bar
+from launch.inspection_drawing import count_bar, row_bar
 from launch.inspection_lengths import MOST_BINS, histogram
 from launch.inspection_text import print_inspection
 
@@ -195,6 +195,7 @@ def test_everything_dropped_or_cut_is_counted_and_lengths_are_right(
     edit_records(records_file, refined_answer=None)
     printed = inspect()
     assert "19 of 20 rows are trained on; 1 dropped: no supervised token" in printed
+    assert re.search(r"^dropped    r0$", printed, re.M)
     found = json.loads(inspect("--json"))
     assert found["counts"]["no_target"] == 1
     assert found["lengths"]["shortest"] <= found["lengths"]["median"] <= found["lengths"]["longest"]
@@ -322,6 +323,13 @@ def test_mistakes_are_answered_in_words(inspect: Inspect, arguments: list[Any], 
     assert said in inspect(*arguments, code=2)
 
 
+def test_half_a_character_is_answered_with_its_place(inspect: Inspect, records_file: Path) -> None:
+    edit_records(records_file, critique="Wrong: \ud83e")
+    said = inspect(code=2)
+    assert rf"{records_file}:1: half a character (the lone surrogate '\ud83e') after" in said
+    assert "Wrong: " in said
+
+
 def test_an_example_that_was_dropped_is_told_apart_from_one_that_never_was(
     inspect: Inspect, records_file: Path
 ) -> None:
@@ -438,6 +446,12 @@ def test_a_row_is_drawn_to_scale(documents: list[tuple[int, int]], cells: int) -
     assert abs(bar.count("·") * cell - 50) <= cell
     read = sum(read for read, _ in documents)
     assert abs(bar.count("░") * cell - read) <= cell * max(1, len(documents))
+
+
+def test_a_bar_is_as_long_as_its_share_and_a_broken_loss_has_none() -> None:
+    assert [len(count_bar(count, 8, 40)) for count in (0, 0.01, 2, 8)] == [0, 1, 10, 40]
+    for most in (float("inf"), float("nan")):
+        assert count_bar(most, most, 40) == ""
 
 
 def test_options_about_a_training_are_refused_beside_a_file_of_records(

@@ -43,16 +43,24 @@ def test_rank_0_is_heard_and_kept_but_for_its_progress_bar(
     assert log_of(tmp_path, 0) == "a line\nand an error\n"
 
 
-def test_other_ranks_write_into_their_file_whoever_in_them_writes(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with rank_log(tmp_path, 1, 3):
-        print("from Python", flush=True)
-        os.write(2, b"from a library\n")
-        subprocess.run(["echo", "from a child"], check=True)
-    print("heard again")
+OTHER_RANK = """
+import os, subprocess, sys
+from pathlib import Path
+from engine.rank_logs import rank_log
+
+with rank_log(Path(sys.argv[1]), 1, 3):
+    print("from Python", flush=True)
+    os.write(2, b"from a library\\n")
+    subprocess.run(["echo", "from a child"], check=True)
+print("heard again")
+"""
+
+
+def test_other_ranks_write_into_their_file_whoever_in_them_writes(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OTHER_RANK, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert log_of(tmp_path, 3) == "from Python\nfrom a library\nfrom a child\n"
-    assert capfd.readouterr().out == "heard again\n"
+    assert (done.stdout, done.stderr) == ("heard again\n", "")
 
 
 @pytest.mark.parametrize("rank", [0, 1])

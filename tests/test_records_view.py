@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from conftest import make_records
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.records import Record, write_records
+from datagen.records import Record, read_records, write_records
 from launch.cli import main
 from launch.records_view import View, show_records, side_by_side, visible, wrapped
 
@@ -84,3 +85,21 @@ def test_the_command_line_pages_through_a_file(
 ) -> None:
     assert main(["inspect", str(source), "--student", "right", "--per-page", "2"]) == 0
     assert ids(capsys.readouterr().out.splitlines()) == ["r1", "r3"]
+
+
+def test_a_page_is_one_json_object_with_whole_records(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", str(source), "--json", "--page", "2"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["page"], found["pages"], found["total"]) == (2, 3, 7)
+    assert [Record.from_json(row) for row in found["records"]] == list(read_records(source))[3:6]
+
+
+def test_an_id_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    (row,) = make_records(1)
+    record = Record.from_json(row | {"id": "r\x1b]0;title\x07\u202e"})
+    write_records(tmp_path / "records.jsonl", [record])
+    lines = list(show_records(tmp_path / "records.jsonl", View()))
+    assert lines[0].startswith(r"── r\x1b]0;title\x07\u202e ─")
+    assert all(c.isprintable() for line in lines for c in line)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from evals import plots
 from evals.plots_shapes import bins, ribbon
 from evals.report import write_report
 from evals.report_comparisons import compare_marks
-from evals.report_diagnostics import diagnostic_rows, drawn_figures
+from evals.report_diagnostics import cell, diagnostic_rows, drawn_figures, stems
 from evals.report_flow import flow_rows
 from evals.report_generation import conclusion
 from evals.report_headline import headline, headline_lines
@@ -249,6 +250,13 @@ def test_figures_of_a_diagnostic_carry_their_intervals_and_are_drawn(run: Path, 
         "factual.accuracy": ["0.25 [0.15, 0.35]", "0.5 [0.4, 0.6]"],
         "factual_minus_none": ["−0.02, p < 0.001", "−0.02, p < 0.001"],
     }
+    told = {"e.mean": 1.0, "e.sd": 0.5, "e.se": 0.1, "r": 0.2, "r.low": 0.1, "t": 3.0, "p": 0.01}
+    assert {name: cell(told, name) for name in stems(told)} == {
+        "e.mean": "1 ± 0.5, se 0.1",
+        "r": "0.2 [0.1, -]",
+        "t": "3",
+        "p": "0.01",
+    }
     drawn = [row for drawing in drawn_figures("robustness", entry) for row in drawing["rows"]]
     assert [row["text"] for row in drawn] == ["25.0 [15.0, 35.0]", "50.0 [40.0, 60.0]"]
     assert "its own critique, cgd" in page
@@ -273,7 +281,20 @@ def test_curves_of_rounds_stand_beside_each_other(tmp_path: Path) -> None:
     assert [curve.name for curve in curves] == ["cgd-round-1", "cgd-round-2", "cgd-round-10"]
     assert len(curves[0].losses) == len(curves[0].grad_norms) == 150
     assert plots.method_class("cgd-round-2") == "m-cgd"
-    assert plots.method_class("</style>") == "m-other"
+
+
+def test_of_several_rounds_the_records_are_those_of_the_last(tmp_path: Path) -> None:
+    for number, count in (("2", 4), ("10", 3)):
+        build_run(tmp_path / number, (), count)
+        shutil.copytree(tmp_path / number / "data", tmp_path / "rounds" / number / "data")
+    results = collect_results(tmp_path / "10")
+    assert "those of the last one" not in markdown(results)
+    (tmp_path / "config.toml").write_text("")
+    results = collect_results(tmp_path)
+    assert "those of the last one" in markdown(results)
+    assert [stage["records"] for stage in results["generation"]["stages"]] == [3, 3]
+    assert {step["part"] for step in results["flow"]} == {"round 10"}
+    assert results["lengths"][0]["rows"][0]["texts"] == 3
 
 
 def test_ours_stands_beside_the_papers_where_both_have_a_benchmark(run: Path) -> None:

@@ -241,7 +241,7 @@ def as_served(config: Config, cluster: Cluster) -> tuple[Config, Cluster]:
     if not cluster.servers and not is_large:
         return config, cluster
     if teacher.runs_on != "vllm" or not cluster.gpus_per_node:
-        raise ValueError('servers: they serve a teacher with backend = "vllm", and need GPUs')
+        raise ValueError('--servers goes with a teacher that has backend = "vllm", and needs GPUs')
     if is_large and teacher.tensor_parallel % cluster.gpus_per_node:
         raise ValueError(
             f"teacher.tensor_parallel = {teacher.tensor_parallel} is no multiple of the "

@@ -21,7 +21,10 @@ PYTHON
 }
 address="${CGD_HOST_IP:-$(own_address)}"
 case "$address" in 127.*) address="$(hostname -I | cut -d ' ' -f 1)" ;; esac
-export VLLM_HOST_IP="$address" RAY_USAGE_STATS_ENABLED=0
+# shellcheck source=SCRIPTDIR/pool_key.sh
+. "$(dirname "$0")/pool_key.sh"
+RAY_AUTH_TOKEN="$(pool_key "$1")" # Ray runs whatever it is sent: only for those who have the pool's key
+export VLLM_HOST_IP="$address" RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token RAY_AUTH_TOKEN
 
 if [ "$node" != 0 ]; then
     for _ in $(seq 60); do # the head may come up later

@@ -9,13 +9,10 @@ set -euo pipefail
 folder="$1" model="$2"
 shift 2
 name="${SLURM_JOB_ID:-$(hostname)-$$}" vllm="${CGD_VLLM:-vllm}"
-mkdir -p "$folder"
 
-# Whoever comes first makes the key; a hard link is made once only.
-(umask 077 && head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$folder/key.$name")
-ln "$folder/key.$name" "$folder/key" 2>/dev/null || true
-rm "$folder/key.$name"
-VLLM_API_KEY="$(cat "$folder/key")"
+# shellcheck source=SCRIPTDIR/pool_key.sh
+. "$(dirname "$0")/pool_key.sh"
+VLLM_API_KEY="$(pool_key "$folder")"
 export VLLM_API_KEY
 
 port="$(python3 -c 'import socket; s = socket.socket(); s.bind(("", 0)); print(s.getsockname()[1])')"

@@ -57,7 +57,6 @@ def draw(figure: Json, alone: bool = False) -> str:
 def bars(figure: Json) -> tuple[str, float]:
     """A row a variant."""
     points = [point for series in figure["panels"][0]["series"] for point in series["points"]]
-    height = ROW * len(points) + FOOT + LEGEND_ROW
     bottom = 8 + ROW * len(points)
     axis = axis_over(list(values_of(points)), LABELS, WIDTH - 20, zero=True)
     body = upright_grid(axis, 8, bottom)
@@ -77,8 +76,8 @@ def bars(figure: Json) -> tuple[str, float]:
         if point["paper"] is not None:
             body.append(mark(axis.place(point["paper"]), middle, "diamond", "f-paper"))
     body.append(text((LABELS + WIDTH - 20) / 2, bottom + 34, figure["y"]))
-    body += paper_key(points, LABELS, bottom + 56)
-    return "".join(body), height + 8
+    key = paper_key(points, LABELS, bottom + 56)
+    return "".join([*body, *key]), bottom + FOOT + (LEGEND_ROW if key else 0)
 
 
 def fitted(label: str, width: float) -> str:

@@ -38,7 +38,7 @@ def print_listing(names: Sequence[str], scale: str | None, as_json: bool) -> Non
     }
     if as_json:
         told = [facts_of(one, grids) for one in experiments]
-        print(json.dumps(told, indent=2, ensure_ascii=False))
+        print(json.dumps({"experiments": told}, indent=2, ensure_ascii=False))
         return
     for experiment in experiments:
         for line in lines_of(experiment, grids):

@@ -38,10 +38,16 @@ def write_overview(folder: Path) -> Path:
     path = folder / "overview.md"
     write_whole(path, overview(found).encode())
     claims = [line for results in found for line in lines_of(results)]
-    told = [(results, sections(results)) for results in found]
+    told = [(results, sections(results), page_of(folder, results)) for results in found]
     page = overview_page(told, HEADER, claims, verdict_counts(found))
     write_whole(folder / "overview.html", page.encode())
     return path
+
+
+def page_of(folder: Path, results: Json) -> str | None:
+    """Where the experiment's own page lies, as seen from the overview."""
+    page = f"./{results['name']}/report.html"
+    return page if (folder / page).exists() else None
 
 
 def read_results(folder: Path) -> list[Json]:

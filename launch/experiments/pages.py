@@ -49,23 +49,24 @@ def shown(tables: Tables) -> Iterable[Table]:
 
 
 def overview_page(
-    found: Sequence[tuple[Mapping[str, Any], Tables]],
+    found: Sequence[tuple[Mapping[str, Any], Tables, str | None]],
     header: Sequence[str],
     claims: Sequence[Sequence[str]],
     counts: Counter[str],
 ) -> str:
-    """All experiments of a scale on one page: every claim, then each figure and its table."""
+    """All experiments of a scale on one page: every claim, then each figure, its table and where its own page is."""
     experiments = [
         {
             "results": results,
             "figure": Markup(draw(results["figure"])) if results["figure"] else None,
             "table": next((one for one in shown(tables) if one["title"] == OURS), None),
+            "page": address,
         }
-        for results, tables in found
+        for results, tables, address in found
     ]
     template = page_environment(FOLDER).get_template("overview.html.j2")
     return template.render(
-        scales=", ".join(dict.fromkeys(results["scale"] for results, _ in found)),
+        scales=", ".join(dict.fromkeys(results["scale"] for results, *_ in found)),
         figure_style=Markup(STYLE),
         experiments=experiments,
         claims=page_table(header, claims, "Claims", words=3),
