@@ -82,7 +82,7 @@ class FlowProgress:
             while len(self._marks) > 2 and now - self._marks[0][0] > WINDOW_SECONDS:
                 self._marks.popleft()
             if self._bar is not None:
-                self._bar.set_postfix_str(self.line(), refresh=False)
+                self._bar.set_description_str(self.line(), refresh=False)
             left, rate = self.left_tokens(), self._rate()
             self._watch(self.written_tokens, self.written_tokens + left, rate, self._places())
         if self._bar is None and now - self._said >= LINE_EVERY_SECONDS:
@@ -92,6 +92,7 @@ class FlowProgress:
     def close(self) -> None:
         """Leaves the terminal in order."""
         if self._bar is not None:
+            self._bar.set_description_str(self.line(), refresh=False)
             self._bar.close()
 
     def line(self) -> str:

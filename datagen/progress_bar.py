@@ -27,7 +27,7 @@ def unwatched(done: float, total: float, per_second: float, message: str) -> Non
 
 LINE_EVERY_SECONDS = 30.0
 """In a log file."""
-BAR = "{desc}{percentage:3.0f}%|{bar}| {postfix}"
+BAR = "{percentage:3.0f}% |{bar:24}| {desc}"
 """On a terminal: the time left is told by tokens, behind the bar, and not by the bar itself."""
 
 

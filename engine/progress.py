@@ -20,7 +20,7 @@ from engine.packing import epoch_order, num_shown
 PLAIN_LINE_SECONDS = 30.0
 """Without a terminal a line is printed at most this often: logs stay short."""
 WINDOW_SECONDS = 600.0
-BAR = "{desc}: {percentage:3.0f}%|{bar}| {postfix}"
+BAR = "{percentage:3.0f}% |{bar:24}| {desc}"
 
 
 class TokenProgress:
@@ -48,7 +48,7 @@ class TokenProgress:
         (then, before) = self.marks[0]
         self.rate = (self.done - before) / (now - then) if now > then else tokens_per_second
         if self.bar is not None:
-            self.bar.set_postfix_str(self.line(loss), refresh=False)
+            self.bar.set_description_str(f"{self.title}: {self.line(loss)}", refresh=False)
             self.bar.update(tokens)
         elif self.step == self.num_steps or now - self.last_line >= PLAIN_LINE_SECONDS:
             self.last_line = now

@@ -85,12 +85,13 @@ class StatusFile:
         last: Mapping[str, float] | None = None,
     ) -> None:
         """How far the stage is, in tokens; `total` may be an estimate that changes."""
+        is_first = self.facts["progress"] is None
         left = (total - done) / per_second if per_second > 0 else None
         figures = {"done": done, "total": total, "unit": "tokens", "per_second": per_second}
         self.facts |= {"progress": {**figures, "eta_seconds": left}, "message": message}
         if last is not None:
             self.facts["last"] = dict(last)
-        if time.monotonic() - self.last_write >= WRITE_EVERY_SECONDS:
+        if is_first or time.monotonic() - self.last_write >= WRITE_EVERY_SECONDS:
             self.write()
         if self.watch is not None:
             self.watch(done, total, per_second, message, last)

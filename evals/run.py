@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,8 @@ def append_rows(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Writes each output down before anything else is done with it."""
     partial.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("ab") as file:
+    file = partial.open("ab")
+    try:
         for index, completion in stream:
             row = output_row(work[index], completion)
             with named(partial):
@@ -189,6 +191,9 @@ def append_rows(
                 file.flush()
             judge.submit(index, work[index].problem, row)
             yield row["key"], row
+    finally:
+        with suppress(OSError):  # what a full disk has not taken was an error already
+            file.close()
 
 
 def announce(target: Path, total: int, kept: int, stale: int, say: Say) -> None:

@@ -42,7 +42,7 @@ def watched(
             if new and now - arrived >= 0.5 * (arrived - started) / new:
                 place = f"{done:,} of {total:,} answers"
                 about = f"{place}, {pace(written, arrived - started, done, total, tokens)}"
-                bar.set_postfix_str(about, refresh=False)
+                bar.set_description_str(f"{label}: {about}", refresh=False)
                 watch(
                     tokens,
                     tokens / done * total,

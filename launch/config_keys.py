@@ -1,6 +1,8 @@
 """The keys of a configuration, read from the source of its sections: completion must not wait for their imports.
 
-launch/config.py: class Config -> its fields' classes -> the modules that define them -> `train.batch_size`, …
+    launch/config.py: class Config -> its fields' classes -> the modules that define them -> `train.batch_size`, …
+
+engine.config.known_keys knows the same keys, from the classes themselves.
 """
 
 from __future__ import annotations

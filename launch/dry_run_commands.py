@@ -1,6 +1,10 @@
 """The commands of a run, as they are typed: on this machine, under torchrun, and as batch jobs of a cluster.
 
-generate by workers -> torchrun for each training -> `cgd run`, which finds all that done and does the rest
+    one device        the command itself
+    several devices   generate by workers -> torchrun for each training -> the command, which does the rest
+    machines          --write-jobs, and submit.sh
+
+Each can be pasted into a shell; `--set` goes along as far as the program reads it.
 """
 
 from __future__ import annotations
@@ -36,8 +40,8 @@ def commands(
     if wants_jobs(options):
         return job_commands(options)
     lines = [{"does": "this command", "line": own_command(options)}]
-    if size.ranks == 1 or not facts.get("trainings"):
-        return lines
+    if size.ranks == 1 or not facts.get("trainings") or config.pipeline.rounds > 1:
+        return lines  # rounds follow one another in one process
     anew = ["--overwrite"] if facts["overwrite"] else []  # once: later commands go on with it
     found = []
     if facts.get("generation"):
@@ -88,14 +92,12 @@ def settings(options: argparse.Namespace) -> Iterator[str]:
 def torchrun(
     config: Config, options: argparse.Namespace, training: Facts, size: Size
 ) -> tuple[str, ...]:
-    """One training on all ranks. The engine alone knows no packaged student by name and no rounds."""
+    """One training on all ranks. The engine alone knows no packaged student by name."""
     own = [text for text in options.set if text.strip().startswith(ENGINE_SECTIONS)]
     own = [text for text in own if not text.strip().startswith("train.objective")]
     own.append(f"train.objective={training['objective']}")
     if Path(config.student.model).parent == PACKAGE:
         own.append(f"student.model={config.student.model}")
-    if config.pipeline.rounds > 1:
-        own.append(f"run.dir={Path(training['folder']).parents[1]}")
     chosen = [part for text in own for part in ("--set", text)]
     return training_command(size.nodes, size.ranks_per_node, str(options.config), *chosen)
 
@@ -113,6 +115,10 @@ def described_jobs(config: Config, kind: str | None, options: argparse.Namespace
 
 def write_batch_jobs(config: Config, kind: str | None, options: argparse.Namespace) -> None:
     """Writes the scripts, and says how they are started."""
+    if getattr(options, "overwrite", False):
+        raise ValueError(
+            "--overwrite goes with a run here: move the folder aside before --write-jobs"
+        )
     folder = options.write_jobs
     started_by = write_jobs(config, *cluster(options), folder, KINDS[kind], **further(options))
     print(f"nothing was run; start with: bash {shlex.quote(str(started_by))}")
@@ -121,7 +127,7 @@ def write_batch_jobs(config: Config, kind: str | None, options: argparse.Namespa
 def wants_jobs(options: argparse.Namespace) -> bool:
     """Whether machines or a folder for scripts are named."""
     given = vars(options)
-    return any(given.get(name) is not None for name in ("nodes", "gpus_per_node", "write_jobs"))
+    return any(given.get(named(one)) is not None for one in (*ON_NODES, "--write-jobs"))
 
 
 def cluster(options: argparse.Namespace) -> tuple[int, int]:

@@ -1,7 +1,9 @@
 """The data stages in a dry run: prompts that are here are found and counted, those of the hub are not fetched.
 
-[data] on this machine -> estimate.py -> tokens, hours, money of each stage
-[data] of the hub      -> how many records there would be, as far as settings and data cards say
+    [data] on this machine -> estimate.py -> tokens, hours, money of each stage
+    [data] of the hub      -> how many records there would be, as far as settings and data cards say
+
+What the hub's cache holds counts as being on this machine.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """`cgd diagnose --dry-run`: which diagnostics, of which model, on which records, and what is done already.
 
-names -> records on disk (counted) + model folder + judge -> Facts, without a model in memory
+    names -> records on disk (counted) + model folder + judge -> Facts
+
+No model is read. A finished diagnostic counts as done, though it is measured anew where its settings have changed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """`cgd export --dry-run`: which checkpoint or which records would be exported, and where to.
 
-RUN/train/OBJECTIVE/checkpoints -> the step, its folder, about how large
-RUN/data/*.jsonl                -> the records, and the objectives that have conversations
+    RUN/train/OBJECTIVE/checkpoints -> the step, its folder, about how large
+    RUN/data/*.jsonl                -> the records, and the objectives that have conversations
+
+Checksums are left to the export itself: they take as long as reading the checkpoint.
 """
 
 from __future__ import annotations

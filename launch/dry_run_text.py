@@ -1,6 +1,8 @@
 """A dry run as lines for a terminal, or as one JSON object: the same facts.
 
-Facts -> settings, stages, records, trainings, answers, commands, jobs
+    Facts -> settings, stages, records, trainings, answers, commands, jobs
+
+A part that has nothing to tell is left out.
 """
 
 from __future__ import annotations
@@ -45,7 +47,13 @@ def lines_of(facts: Facts) -> Iterator[str]:
             yield ""
             yield from lines(facts[name])
     yield ""
-    yield NOTHING_DONE + (" --json has all settings." if facts.get("changed") else "")
+    yield f"{NOTHING_DONE} --json has all settings.{more_devices(facts)}"
+
+
+def more_devices(facts: Facts) -> str:
+    """How the commands and the memory of more devices are asked for."""
+    alone = any(one["world_size"] == 1 for one in facts.get("trainings", ()))
+    return " --world-size N --device NAME tells the same for N devices." if alone else ""
 
 
 def folder_lines(facts: Facts) -> Iterator[str]:

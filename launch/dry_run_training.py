@@ -28,6 +28,9 @@ from launch.experiments.dry_run import shape_is_known
 from launch.rounds import rounds_of
 
 Facts = dict[str, Any]
+GPUS_OF_A_NODE = 8
+TO_COME = "records to come"
+"""A run folder that is not there: what lies in the real one will not be used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +55,12 @@ class Size:
         if nodes is not None or gpus is not None:
             if given.get("world_size") is not None:
                 raise ValueError("--world-size is --nodes times --gpus-per-node: give one of them")
-            return cls(nodes=nodes or 1, ranks_per_node=gpus or GPUS_OF_A_NODE, device=device)
+            ranks = GPUS_OF_A_NODE if gpus is None else max(1, gpus)
+            return cls(nodes=nodes or 1, ranks_per_node=ranks, device=device)
         ranks = given.get("world_size")
         if ranks is not None and ranks < 1:
             raise ValueError(f"--world-size must be positive, got {ranks}")
         return cls(nodes=1, ranks_per_node=ranks or 1, device=device)
-
-
-GPUS_OF_A_NODE = 8
 
 
 def device_here() -> str:
@@ -128,9 +129,7 @@ def plan_of(config: Config, training: Training, has_data: bool, size: Size) -> F
     """Steps, memory and time, as far as they can be told here."""
     count = expected_records(config)
     assumed = Assumptions(num_examples=count or Assumptions.num_examples)
-    run = (
-        training.run if has_data else replace(training.run, dir=str(Path("runs") / "none" / "yet"))
-    )
+    run = training.run if has_data else replace(training.run, dir=TO_COME)
     # The students of later rounds are not there yet, but have the shape of the first.
     student = config.student
     facts: Facts = {"examples": None, "steps": None, "world_size": size.ranks}

@@ -41,7 +41,8 @@ def about_run(run: Facts) -> Iterator[str]:
     """All that is known of one run."""
     who = f", pid {run['pid']} on {run['host']}" if run["state"] == "running" else ""
     attempt = f", attempt {run['attempt']}" if run.get("attempt") else ""
-    yield f"{run['run']}: {run['state']}{stage_of(run)}{attempt}{who}"
+    stage = stage_of(run) if run["state"] != "done" or run["remark"] else ""
+    yield f"{run['run']}: {run['state']}{stage}{attempt}{who}"
     if run["remark"]:
         yield f"  {run['remark']}"
     if run["state"] in ("running", "killed", "silent") and run.get("progress"):

@@ -56,9 +56,7 @@ def is_dry(options: argparse.Namespace, json_alone: bool = False) -> bool:
     given = vars(options)
     for option in SIZED:
         if given.get(named(option)) is not None:
-            raise ValueError(
-                f"{option} goes with --dry-run; README.md shows how many devices train"
-            )
+            raise ValueError(f"{option} goes with --dry-run, which prints the torchrun command")
     if given.get("json") and not json_alone:
         raise ValueError("--json goes with --dry-run")
     if given.get("write_jobs") is None and any(given.get(named(one)) for one in ON_NODES):

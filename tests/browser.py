@@ -79,14 +79,21 @@ class Tab:
 
     async def click(self, selector: str) -> None:
         """A press of the mouse in the middle of an element."""
+        element = f"document.querySelector({json.dumps(selector)})"
+        await self.run(f"{element}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        await self.settle()
         where = await self.run(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
-            "return [r.x + r.width / 2, r.y + r.height / 2] })()"
+            f"(r => [r.x + r.width / 2, r.y + r.height / 2])({element}.getBoundingClientRect())"
         )
         point = {"x": where[0], "y": where[1], "button": "left", "clickCount": 1}
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, **point)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Waits until what has changed is drawn: only then does the mouse meet it where it is."""
+        frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        await self.call("Runtime.evaluate", expression=f"{frames}.then(() => 0)", awaitPromise=True)
 
     async def press(self, key: str, code: int) -> None:
         """A key, by its name and its Windows code."""

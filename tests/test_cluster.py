@@ -298,6 +298,26 @@ def test_shellcheck_finds_nothing(config: Config, tmp_path: Path) -> None:
     subprocess.run(["shellcheck", "-x", harmless, *map(str, scripts)], check=True)
 
 
+SRUN = """\
+import os, signal, sys
+from torch.distributed.elastic.multiprocessing import SignalException
+from engine import torchrun
+
+def told_to_leave(options):
+    raise SignalException("told", signal.SIGUSR1)
+
+torchrun.run.run = told_to_leave
+code = torchrun.main(["-m", "engine.train"])
+os.kill(os.getpid(), signal.SIGTERM)
+sys.exit(code)
+"""
+
+
+def test_srun_does_not_take_away_what_a_training_ends_with() -> None:
+    """It ends all other machines' launchers by SIGTERM as soon as the first has left; the job must still say 75."""
+    assert subprocess.run([sys.executable, "-c", SRUN], timeout=120).returncode == 75
+
+
 # ---- one run folder, several jobs -------------------------------------------------------------------
 
 

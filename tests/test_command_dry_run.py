@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from conftest import Run, make_records
 
 from engine.attempt import SETTINGS
 from engine.packing import num_steps
 from engine.plan import Plan, make_plan
 from engine.plan_rows import Assumptions
+from engine.plan_shapes import find_device
 from engine.settings import RunConfig
 from launch import cli, dry_run
 from launch.config import CONFIGS, load_config
@@ -312,6 +315,34 @@ def test_a_folder_of_other_settings_is_refused_as_by_the_run(cgd: Run, config: P
     assert "thesis.tex" in printed
 
 
+def test_a_plan_is_for_this_machines_gpu_unless_another_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = cli.parser().parse_args(["run", "x"])
+    assert Size.of(options).device == "cpu" or torch.cuda.is_available()
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    for name, gib, planned in (
+        ("NVIDIA A100-SXM4-40GB", 39.4, "A100-40"),
+        ("NVIDIA A100-SXM4-80GB", 79.3, "A100-80"),
+        ("NVIDIA H200", 139.8, "H200"),
+        ("NVIDIA GeForce RTX 3090", 23.7, "24GB"),
+    ):
+        memory = SimpleNamespace(total_memory=gib * 2**30)
+        monkeypatch.setattr("torch.cuda.get_device_name", lambda name=name: name)
+        monkeypatch.setattr("torch.cuda.get_device_properties", lambda _, memory=memory: memory)
+        assert Size.of(options).device == planned
+    assert find_device(planned, 1).usable_bytes < 24 * 2**30
+
+
+def test_rounds_are_told_one_after_the_other(cgd: Run, config: Path) -> None:
+    rounds = ("--set", "pipeline.rounds=2", "--set", "pipeline.objectives=cgd")
+    found = told(cgd, "run", config, *rounds, "--world-size", "2")
+    assert [one["name"] for one in found["trainings"]] == ["cgd-round-1", "cgd-round-2"]
+    assert [command["line"].split()[:2] for command in found["commands"]] == [["cgd", "run"]]
+    code, printed = cgd("train", config, *rounds, "--dry-run")
+    assert (code, "each round needs the one before" in printed) == (2, True)
+
+
 # ---- clusters and recipes ---------------------------------------------------------------------------
 
 
@@ -329,6 +360,8 @@ def test_machines_make_batch_jobs_of_it(cgd: Run, config: Path) -> None:
     assert code == 0, printed
     assert "start with: bash DIR/submit.sh" in printed
     assert Path("DIR/submit.sh").is_file()
+    code, printed = cgd(*write[1:], "--overwrite")
+    assert (code, "--overwrite goes with a run here" in printed) == (2, True)
     assert not Path("runs").exists()
 
 

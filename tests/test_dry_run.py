@@ -228,12 +228,12 @@ def test_the_list_says_what_is_needed_and_what_was_measured(
     code, printed = cgd("reproduce", "--list", "table4", "--scale", "small", "--json")
     (told,) = json.loads(printed)["experiments"]
     assert told["scales"]["small"]["measured"] == (
-        "A − C on MATH500 2.50 [1.00, 4.00], 60 problems, 3 seeds: holds; 1 more claims "
+        "A − C on MATH500 2.50 [1.00, 4.00], 60 problems, 3 seeds: holds; 1 more claim "
         "(the experiment or its scale was changed since)"
     )
     grid = expand(load_experiment("table4"), load_scale("small"), tmp_path / "elsewhere")
     kept["config_digest"] = config_digest(grid)
     (tmp_path / "small" / "table4.json").write_text(json.dumps(kept), encoding="utf-8")
     code, printed = cgd("reproduce", "--list", "table4", "--scale", "small")
-    assert "holds; 1 more claims\n" in printed
+    assert "holds; 1 more claim\n" in printed
     assert told["scales"]["small"]["jobs"] == sum(told["scales"]["small"]["kinds"].values())

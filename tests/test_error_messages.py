@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -39,6 +40,7 @@ from engine.config import known_keys
 from engine.examples import end_of_turn_ids
 from engine.settings import TrainConfig
 from engine.train import main as train_command
+from evals.run import append_rows
 from launch import cli
 from launch.config import SECTIONS
 
@@ -540,6 +542,19 @@ def test_records_on_a_full_disk_name_the_file_and_go_on_when_there_is_room(
     code, printed = cgd("generate", config, *where)
     assert code == 0
     assert "20 records of 20 prompts" in printed
+
+
+def test_answers_that_do_not_fit_name_their_file_and_leave_whole_lines_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evals.run.output_row", lambda *_: {"key": "k", "output": "x" * 300})
+    work: Any = [SimpleNamespace(problem=None)] * 10
+    judge: Any = SimpleNamespace(submit=lambda *_: None)
+    stream: Any = ((number, None) for number in range(10))
+    partial = tmp_path / "mine.jsonl.partial"
+    with files_of_at_most(1000), pytest.raises(OSError, match=r"mine\.jsonl\.partial"):
+        list(append_rows(partial, work, stream, judge))
+    assert partial.read_bytes().count(b"\n") == 3
 
 
 @pytest.mark.parametrize(

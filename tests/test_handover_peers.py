@@ -62,7 +62,6 @@ print(json.dumps({"loss": [s["loss"] for s in steps], "grad_norm": [s["grad_norm
                   "rows": [{"ids": row["input_ids"], "labels": row["labels"]} for row in seen]}))
 """
 
-
 NO_TAIL = (
     "{% for m in messages %}{{ ('' if loop.first else '\n') + '<|im_start|>' + m['role'] + '\n' + m['content'] "
     "+ '<|im_end|>' }}{% endfor %}{% if add_generation_prompt %}{{ '\n<|im_start|>assistant\n' }}{% endif %}"

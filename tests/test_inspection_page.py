@@ -140,6 +140,9 @@ def test_a_hostile_record_is_shown_as_the_text_it_is(hostile: Inspection) -> Non
     assert TAGS in found.text
     assert escaped(CONTROL) in found.text
     assert "{{ 7 * 7 }} {% raw %}" in found.text
+    assert re.search(r'<span class="t"[^>]*>&lt;\|im_start\|&gt;', text), (
+        "a token is escaped as well"
+    )
     assert all(c.isprintable() or c == "\n" for c in text)
     assert re.search(r"pre \{[^}]*overflow-wrap: anywhere", found.style), "long words are broken"
     headings = [part for part in re.findall(r"<code>([^<]*)</code>", text) if "WWW" in part]

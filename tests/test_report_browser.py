@@ -39,10 +39,11 @@ CLICKS = {
     "all of them": ["show-all"],
     "wrong after by cgd": ["after-no"],
     "five": ["before-any", "after-any", "show-5"],
-    "records": ["set-2"],
+    "records": ["after-yes", "set-2"],
     "records, wrong before": ["before-no"],
     "records, refinement wrong": ["refined-no"],
-    "the other benchmark": ["set-1", "method-any"],
+    "the other benchmark": ["set-1", "method-any", "after-any"],
+    "wrong after, any method": ["set-0", "before-yes", "after-no", "show-all"],
 }
 """What is clicked one after the other; each goes on from the one before."""
 
@@ -88,6 +89,7 @@ def seen(runs: list[Path]) -> dict[str, Any]:
             found[f"{name}, said"] = await tab.run(
                 "!!document.querySelector('.nothing').getClientRects().length"
             )
+        await tab.click("label[for=set-1]")
         found["chosen"] = await tab.run("document.querySelector('[name=f-set]:checked').id")
         await tab.run("document.querySelector('#set-1').focus()")
         await tab.press("ArrowRight", 39)
@@ -112,7 +114,7 @@ def seen(runs: list[Path]) -> dict[str, Any]:
 
 async def methods_shown(tab: Tab) -> list[str]:
     """Titles of the answers of the first sample that are seen once sft is chosen."""
-    for button in ("set-0", "before-any", "method-0"):
+    for button in ("set-0", "before-any", "after-any", "method-0"):
         await tab.click(f"label[for={button}]")
     await tab.click("#samples .set-0 > summary")
     titles = await tab.run(
@@ -162,13 +164,17 @@ def test_the_filters_show_what_they_say(seen: dict[str, Any], runs: list[Path]) 
 
 def test_records_are_filtered_by_what_they_have(seen: dict[str, Any], runs: list[Path]) -> None:
     records = samples_of(runs, 2)
-    assert seen["records"] == ids(records)[:5], "a method chosen before hides no record"
+    assert seen["records"] == ids(records)[:5], "what is asked of methods hides no record"
     assert seen["records, wrong before"] == ids([s for s in records if s.before is False])[:5]
     assert seen["records, refinement wrong"] == []
     assert seen["records, refinement wrong, said"] is True
     assert seen["records, said"] is False
     wrong = [s for s in samples_of(runs, 1) if s.before is False]
     assert seen["the other benchmark"] == ids(wrong)[:5], "nor does a refinement hide a problem"
+    right = [s for s in samples_of(runs, 0) if s.before is True]
+    spoilt = [s for s in right if False in s.after.values()]
+    assert seen["wrong after, any method"] == ids(spoilt)
+    assert spoilt != [s for s in right if True in s.after.values()]
 
 
 def test_a_method_that_is_chosen_stands_alone_beside_the_student(seen: dict[str, Any]) -> None:
