@@ -81,7 +81,7 @@ def ranks_of(facts: CudaFacts, config: Config) -> int:
 
 def examine_config(config: Config, world_size: int) -> list[Finding]:
     """What a run would do first, and what only a look of seconds can tell."""
-    kinds = EVERYTHING - ({"data"} if config.train.data is not None else set())
+    kinds = kinds_of(config)
     found = cheap_findings(config, kinds, world_size)
     if "data" in kinds:
         found += findings_of("data.prompts", partial(hub_prompts, config))
@@ -100,6 +100,11 @@ def examine_config(config: Config, world_size: int) -> list[Finding]:
     return found
 
 
+def kinds_of(config: Config) -> frozenset[str]:
+    """The kinds of work that this configuration could ask for."""
+    return EVERYTHING - ({"data"} if config.train.data is not None else set())
+
+
 def hub_findings(config: Config | None) -> list[Finding]:
     """The token, and room for what will be fetched."""
     from huggingface_hub import get_token
@@ -110,7 +115,8 @@ def hub_findings(config: Config | None) -> list[Finding]:
     )
     offline = ", but HF_HUB_OFFLINE is set: nothing is fetched" if HF_HUB_OFFLINE else ""
     found = [ok("hub", token + offline)]
-    absent = [m for m in models_of(config, EVERYTHING) if m.folder is None] if config else []
+    models = models_of(config, kinds_of(config)) if config else []
+    absent = [model for model in models if model.folder is None]
     needed = sum(download_bytes(m.name, m.revision) for m in absent if m.can_be_on_hub)
     advice = "make room, or export HF_HOME=/a/larger/disk"
     return [*found, disk("disk: hub cache", Path(HF_HUB_CACHE), needed, advice)]
