@@ -211,7 +211,7 @@ def length_findings(model: NamedModel, folder: Path, config: Config) -> Iterator
         return
     what = f"{model.section} context"
     found = False
-    for key, tokens in asked_lengths(model.section, config).items():
+    for key, tokens in asked_lengths(model, config).items():
         room = positions - tokens
         if room < LITTLE_ROOM:
             found = True
@@ -219,7 +219,7 @@ def length_findings(model: NamedModel, folder: Path, config: Config) -> Iterator
             give = f"--set {key}={positions // 2}"
             yield error(what, detail, give) if room <= 0 else warn(what, detail, give)
     longest = config.train.max_length
-    if model.section == "student" and longest > positions:
+    if model.section == "student" and "train" in model.work and longest > positions:
         found = True
         yield warn(
             what,
@@ -231,13 +231,17 @@ def length_findings(model: NamedModel, folder: Path, config: Config) -> Iterator
         yield ok(what, f"{positions:,} positions")
 
 
-def asked_lengths(section: str, config: Config) -> dict[str, int]:
+def asked_lengths(model: NamedModel, config: Config) -> dict[str, int]:
     """The longest texts that this model is asked for, by the keys that say so."""
-    if section == "student":
-        answer = {"generate.answer.max_tokens": config.generate.answer.max_tokens}
+    if model.section == "student":
+        asked = {}
         on_server = bool(config.inference.base_url) or config.train.data is not None
-        return ({} if on_server else answer) | {"evaluate.max_tokens": config.evaluate.max_tokens}
-    if section == "judge":
+        if "data" in model.work and not on_server:
+            asked["generate.answer.max_tokens"] = config.generate.answer.max_tokens
+        if model.work & {"base", "evaluate"}:
+            asked["evaluate.max_tokens"] = config.evaluate.max_tokens
+        return asked
+    if model.section == "judge":
         return {"diagnose.max_tokens": config.diagnose.max_tokens}
     return {
         f"generate.{name}.max_tokens": config.generate.of(name).max_tokens

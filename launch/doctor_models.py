@@ -38,6 +38,8 @@ class NamedModel:
     name: str
     revision: str | None = None
     chat_template: str | None = None
+    work: frozenset[str] = frozenset({"data", "train", "base", "evaluate"})
+    """The kinds of work ahead: what is asked of the model follows from them."""
 
     @property
     def key(self) -> str:
@@ -73,13 +75,14 @@ def models_of(config: Config, kinds: frozenset[str]) -> list[NamedModel]:
     models = []
     student, on_server = config.student, bool(config.inference.base_url)
     if student.model and (kinds & {"train", "base"} or ("data" in kinds and not on_server)):
-        named = NamedModel("student", student.model, student.revision, student.chat_template)
+        named = NamedModel("student", student.model, student.revision, student.chat_template, kinds)
         models.append(named)
     others = {"teacher": config.teacher} if "data" in kinds else {}
     others |= {"judge": config.judge} if "diagnose" in kinds and config.judge.named else {}
     for section, other in others.items():
         if other.runs_on in ("transformers", "vllm") and other.model:
-            models.append(NamedModel(section, other.model, other.revision, other.chat_template))
+            named = NamedModel(section, other.model, other.revision, other.chat_template, kinds)
+            models.append(named)
     return models
 
 

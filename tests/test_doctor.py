@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -480,6 +480,10 @@ def test_texts_longer_than_the_context_are_found(tiny_student: Path, tmp_path: P
     found = list(doctor_chat.length_findings(model, tiny_student, config))
     assert [f.state for f in found] == ["error", "warn", "warn"]
     assert "--set train.max_length=1024" in [f.remedy for f in found]
+    for work, keys in (("data", ["generate.answer"]), ("base", ["evaluate"]), ("train", ["train"])):
+        of_work = replace(model, work=frozenset({work}))
+        found = list(doctor_chat.length_findings(of_work, tiny_student, config))
+        assert [f.remedy.split()[1].rpartition(".")[0] for f in found] == keys, "of this work alone"
 
 
 def test_a_folder_without_tokenizer_says_which_files(tiny_student: Path, tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_files_and_names_in_code_exist(path: Path) -> None:
     lost = []
     for file, name in re.findall(
-        r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|sh|toml|txt|md))(?:: ([A-Za-z_]+))?`", path.read_text("utf-8")
+        r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|sh|toml|txt|md))(?:: ([A-Za-z_]+))?`",
+        path.read_text("utf-8"),
     ):
         places = [ROOT / file, path.parent / file]
         found = next((place for place in places if place.exists()), None)
@@ -94,7 +95,9 @@ def spoken(text: str) -> Iterator[str]:
     """Every command that is shown: a line of a block, or one in the middle of a sentence."""
     for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL):
         yield from re.sub(r"\\\n", " ", block).splitlines()
-    yield from re.findall(r"(?<!`)`([^`\n]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    yield from re.findall(
+        r"(?<!`)`([^`\n]+)`(?!`)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    )
 
 
 @cache
