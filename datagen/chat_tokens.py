@@ -17,6 +17,7 @@ from jinja2 import TemplateError
 from transformers import AutoTokenizer, GenerationConfig
 
 from datagen.generators import Message
+from datagen.reasons import first_line
 from datagen.text_files import read_text
 
 MARKER = "the assistant's text"
@@ -28,9 +29,8 @@ def load_tokenizer(folder: Path, model: str, chat_template: str | None) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except Exception as error:  # absent, torn, of an unknown kind: each has errors of its own
-        reason = str(error).strip().partition("\n")[0].rstrip(" :.")
         raise ValueError(
-            f"the tokenizer of {model} cannot be used ({reason}); fetch its folder again: {folder}"
+            f"the tokenizer of {model} cannot be used ({first_line(error)}); fetch its folder again: {folder}"
         ) from error
     tokenizer.chat_template = template_of(tokenizer, model, chat_template)
     require_opening(tokenizer, model)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from datagen.reasons import first_line
 from datagen.rows import Row
 
 
@@ -48,8 +49,7 @@ class HubRows:
         try:
             return datasets.load_dataset(self.hub, self.subset, split=self.split)
         except Exception as error:  # hub, network, parsing: each library has errors of its own
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ValueError(
                 f"data.prompts: {self.hub!r} is no file here, and the hub data set cannot be "
-                f"loaded ({self._label}): {reason}"
+                f"loaded ({self._label}): {first_line(error)}"
             ) from error

@@ -14,6 +14,8 @@ import os
 import re
 from pathlib import Path
 
+from datagen.reasons import first_line
+
 WHOLE_BELOW_BYTES = 64 * 2**20
 END_BYTES = 2**20
 HASHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
@@ -57,13 +59,12 @@ def hub_in_words(error: Exception, name: str, revision: str | None) -> str:
             f"there is no folder {name}, and the hub does not give {name}: it knows no such model; check the "
             "spelling; a private one needs `hf auth login`"
         )
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
     offline = os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE")
     offline = offline and not kinds.isdisjoint({"LocalEntryNotFoundError", "OfflineModeIsEnabled"})
     remedy = (
         f"HF_HUB_OFFLINE is set: `env -u HF_HUB_OFFLINE hf download {name}`"
         if offline
-        else f"{reason}; `hf download {name}` where there is a connection, then name that folder"
+        else f"{first_line(error)}; `hf download {name}` where there is a connection, then name that folder"
     )
     return f"there is no folder {name}, and the hub does not give {name}{at}: {remedy}"
 

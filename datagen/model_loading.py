@@ -16,6 +16,8 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
+from datagen.reasons import first_line
+
 SHOWN = 3
 """Names of tensors in a message."""
 
@@ -48,9 +50,8 @@ def load_model(folder: Path, device: torch.device) -> Any:
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # a torn file, an absent one, an unknown kind of model
-            reason = str(error).strip().partition("\n")[0].rstrip(" :.")
             raise ValueError(
-                f"the model in {folder} cannot be loaded ({reason}); fetch the folder again"
+                f"the model in {folder} cannot be loaded ({first_line(error)}); fetch the folder again"
             ) from error
         require_all(folder, found)
         return model.to(device).eval()

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from datagen.text_files import why
+from datagen.reasons import why
 
 ALWAYS_WRITTEN = ("id", "prompt", "answer", "final_answer", "source")
 """These stand in every line, as null where unknown; the others appear once they are filled."""

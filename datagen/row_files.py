@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from datagen.reasons import first_line, why
 from datagen.rows import Row
-from datagen.text_files import why
 
 SUFFIXES = {".jsonl": "JSONL", ".json": "JSON", ".parquet": "Parquet"}
 TABLES = (".csv", ".tsv", ".xlsx", ".xls")
@@ -178,8 +178,7 @@ def _parquet(path: Path) -> Any:
     try:
         return pyarrow.parquet.ParquetFile(path)
     except Exception as error:  # a damaged file raises several kinds of errors
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path}: this Parquet file cannot be read: {reason}") from None
+        raise ValueError(f"{path}: this Parquet file cannot be read: {first_line(error)}") from None
 
 
 def _count_parquet(path: Path) -> int:

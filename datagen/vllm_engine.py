@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from datagen.generators import Sampling
+from datagen.reasons import first_line
 
 ENVIRONMENT = {
     "VLLM_LOGGING_LEVEL": "ERROR",
@@ -235,9 +236,3 @@ def ended(output: Any) -> Ended:
         len(text.token_ids),
         output.num_cached_tokens or 0,
     )
-
-
-def first_line(error: Exception) -> str:
-    """The beginning of an error's message, for people."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     kills_before = memory_kills()
     with tempfile.TemporaryDirectory(prefix="cgd-ranks-") as places:
         os.environ[PLACES] = places
-        os.environ.setdefault("PYTHONFAULTHANDLER", "1")  # where a rank stood when it was ended by a signal
+        # a rank that crashes leaves in its log where it stood
+        os.environ.setdefault("PYTHONFAULTHANDLER", "1")
         try:
             run_undisturbed_at_the_end(run.parse_args([*options, *arguments]))
         except ChildFailedError as failed:

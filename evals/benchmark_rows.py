@@ -18,6 +18,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from datagen.plan import digest
+from datagen.reasons import first_line
 from datagen.records import read_jsonl
 from datagen.wordings import Template
 from evals.benchmark_problem import Problem, Program, Source
@@ -60,9 +61,8 @@ def _load_from_hub(source: Source, label: str) -> Iterator[tuple[str, int, Value
             datasets.load_dataset(source.hub, source.subset, split=source.split)
         )
     except Exception as error:  # hub, network, gates, parsing: each library has errors of its own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"benchmark {source.name!r}: the hub does not give {label}: {reason}; name a local "
+            f"benchmark {source.name!r}: the hub does not give {label}: {first_line(error)}; name a local "
             f"copy with {source.name}=PATH.jsonl, or a folder with evaluate.benchmark_dir"
         ) from error
     for number, row in enumerate(rows, start=1):

@@ -12,7 +12,7 @@ from pathlib import Path
 from datagen.records import write_whole
 from evals import plots
 from evals.report_cells import difference_cell, plain, share_cell, table
-from evals.report_drawings import LABELS, is_resolved, share_axis
+from evals.report_drawings import LABELS, difference_plots, is_resolved, share_axis
 from evals.report_marks import Json
 from evals.report_page import page_environment, page_table
 from evals.report_results import METHOD_ORDER
@@ -67,7 +67,7 @@ def comparison_page(runs: Sequence[Path], told: Json) -> str:
         "score_plots": score_plots(told),
         "score_table": page_table(score_header(told), score_rows(told)),
         "score_note": SCORE_NOTE,
-        "pair_plots": pair_plots(told),
+        "pair_plots": difference_plots(told["comparisons"], model_of_run),
         "pair_table": page_table(pair_header(), pair_rows(told), words=3),
         "pair_note": PAIR_NOTE,
         "charts": charts([read_curves(run, METHOD_ORDER) for run in runs], labels),
@@ -114,25 +114,9 @@ def score_plots(told: Json) -> list[Json]:
     ]
 
 
-def pair_plots(told: Json) -> list[Json]:
-    """Differences from the first run, on one axis for all benchmarks."""
-    ends = [100 * one["interval"][end] for one in told["comparisons"] for end in ("low", "high")]
-    axis = plots.symmetric_axis(ends)
-    found: dict[str, list[Json]] = {}
-    for one in told["comparisons"]:
-        low, high = one["interval"]["low"], one["interval"]["high"]
-        share = [100 * figure for figure in (one["difference"], low, high)]
-        row = {
-            "name": f"{one['method']} · {one['run']}",
-            "strip": plots.interval_strip(share, axis, plots.run_class(one["place"])),
-            "text": difference_cell(one["difference"], low, high),
-            "verdict": one["verdict"] if is_resolved(one) else "",
-        }
-        found.setdefault(one["benchmark"], []).append(row)
-    labels = plots.axis_labels(axis, signed=True)
-    return [
-        {"title": name, "aside": "", "rows": rows, "axis": labels} for name, rows in found.items()
-    ]
+def model_of_run(one: Json) -> tuple[str, str]:
+    """Of one method in a later run, compared with the first run."""
+    return f"{one['method']} · {one['run']}", plots.run_class(one["place"])
 
 
 def charts(curves: Sequence[Sequence[Curve]], labels: Sequence[str]) -> list[Json]:

@@ -7,7 +7,7 @@ Every figure that is drawn is also written beside its drawing, so nothing on the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil, floor
 from typing import Any
 
@@ -74,27 +74,32 @@ def score_plot(
     return {"title": benchmark, "aside": aside, "rows": rows, "axis": plots.axis_labels(axis)}
 
 
-def difference_plots(comparisons: Sequence[Mapping[str, Any]]) -> list[Json]:
-    """Differences of all pairs, on one axis for all benchmarks."""
-    ends = [
-        100 * comparison["interval"][end] for comparison in comparisons for end in ("low", "high")
-    ]
+def pair_of_methods(one: Mapping[str, Any]) -> tuple[str, str]:
+    """Of two methods of one run."""
+    return f"{one['method']} − {one['against']}", plots.method_class(one["method"])
+
+
+def difference_plots(
+    comparisons: Sequence[Mapping[str, Any]],
+    named: Callable[[Mapping[str, Any]], tuple[str, str]] = pair_of_methods,
+) -> list[Json]:
+    """Differences on one axis for all benchmarks; `named` gives a row's name and style class."""
+    ends = [100 * one["interval"][end] for one in comparisons for end in ("low", "high")]
     axis = plots.symmetric_axis(ends)
-    by_benchmark: dict[str, list[Json]] = {}
-    for comparison in comparisons:
-        low, high = (comparison["interval"][end] for end in ("low", "high"))
-        figures = tuple(100 * figure for figure in (comparison["difference"], low, high))
+    found: dict[str, list[Json]] = {}
+    for one in comparisons:
+        (name, style), low, high = named(one), one["interval"]["low"], one["interval"]["high"]
+        figures = (100 * one["difference"], 100 * low, 100 * high)
         row = {
-            "name": f"{comparison['method']} − {comparison['against']}",
-            "strip": plots.interval_strip(figures, axis, plots.method_class(comparison["method"])),
-            "text": difference_cell(comparison["difference"], low, high),
-            "verdict": comparison["verdict"] if is_resolved(comparison) else "",
+            "name": name,
+            "strip": plots.interval_strip(figures, axis, style),
+            "text": difference_cell(one["difference"], low, high),
+            "verdict": one["verdict"] if is_resolved(one) else "",
         }
-        by_benchmark.setdefault(comparison["benchmark"], []).append(row)
+        found.setdefault(one["benchmark"], []).append(row)
     labels = plots.axis_labels(axis, signed=True)
     return [
-        {"title": name, "aside": "", "rows": rows, "axis": labels}
-        for name, rows in by_benchmark.items()
+        {"title": name, "aside": "", "rows": rows, "axis": labels} for name, rows in found.items()
     ]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from launch.cluster.jobs import Kind, describe_jobs, write_jobs
+from launch.cluster.jobs import Cluster, Kind, describe_jobs, write_jobs
 from launch.cluster.slurm import shell_line, training_command
 from launch.config import PACKAGE, Config
 from launch.dry_run_training import GPUS_OF_A_NODE, Size
@@ -110,7 +110,7 @@ def described_jobs(config: Config, kind: str | None, options: argparse.Namespace
     if not wants_jobs(options):
         return []
     folder = options.write_jobs or FOLDER
-    return describe_jobs(config, *cluster(options), folder, KINDS[kind], **further(options))
+    return describe_jobs(config, cluster(options), folder, KINDS[kind])
 
 
 def write_batch_jobs(config: Config, kind: str | None, options: argparse.Namespace) -> None:
@@ -120,7 +120,7 @@ def write_batch_jobs(config: Config, kind: str | None, options: argparse.Namespa
             "--overwrite goes with a run here: move the folder aside before --write-jobs"
         )
     folder = options.write_jobs
-    started_by = write_jobs(config, *cluster(options), folder, KINDS[kind], **further(options))
+    started_by = write_jobs(config, cluster(options), folder, KINDS[kind])
     print(f"nothing was run; start with: bash {shlex.quote(str(started_by))}")
 
 
@@ -130,13 +130,8 @@ def wants_jobs(options: argparse.Namespace) -> bool:
     return any(given.get(named(one)) is not None for one in (*ON_NODES, "--write-jobs"))
 
 
-def cluster(options: argparse.Namespace) -> tuple[int, int]:
-    """Machines, and GPUs of each."""
-    gpus = GPUS_OF_A_NODE if options.gpus_per_node is None else options.gpus_per_node
-    return 1 if options.nodes is None else options.nodes, gpus
-
-
-def further(options: argparse.Namespace) -> dict[str, Any]:
-    """What else was said of the jobs."""
-    given = {"time": options.time, "servers": options.servers}
-    return {name: value for name, value in given.items() if value is not None}
+def cluster(options: argparse.Namespace) -> Cluster:
+    """What was said of the machines; the rest is the default."""
+    given = {named(one): getattr(options, named(one)) for one in ON_NODES}
+    said = {name: value for name, value in given.items() if value is not None}
+    return Cluster(**{"nodes": 1, "gpus_per_node": GPUS_OF_A_NODE, **said})

@@ -59,7 +59,9 @@ def is_dry(options: argparse.Namespace, json_alone: bool = False) -> bool:
             raise ValueError(f"{option} goes with --dry-run, which prints the torchrun command")
     if given.get("json") and not json_alone:
         raise ValueError("--json goes with --dry-run")
-    if given.get("write_jobs") is None and any(given.get(named(one)) for one in ON_NODES):
+    if given.get("write_jobs") is None and any(
+        given.get(named(one)) is not None for one in ON_NODES
+    ):
         raise ValueError(f"{', '.join(ON_NODES)} go with --write-jobs DIR or --dry-run")
     return False
 

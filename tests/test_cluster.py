@@ -109,9 +109,9 @@ def test_what_is_described_is_what_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     folder = Path("my jobs")
-    told = "\n".join(describe_jobs(config, 2, 8, folder))
+    told = "\n".join(describe_jobs(config, TWO_NODES, folder))
     assert not folder.exists()
-    script = write_jobs(config, 2, 8, folder)
+    script = write_jobs(config, TWO_NODES, folder)
     assert os.access(script, os.X_OK)
     assert f"cd {tmp_path}\n" in script.read_text()
     for line in script.read_text().splitlines()[3:]:
@@ -166,7 +166,7 @@ def test_a_teacher_larger_than_a_node_is_served_over_several(config: Config) -> 
     assert re.search(r"srun .* bash \S+/ray_vllm.sh jobs/servers big/model ", batch_script(serve))
     assert generate.alongside == ("serve",)
     assert (generate.gpus, generate.tasks) == (1, 16)  # the student's
-    lines = describe_jobs(large, 2, 8, Path("jobs"))
+    lines = describe_jobs(large, TWO_NODES, Path("jobs"))
     assert "  job_generate=$(sbatch --parsable --dependency=after:$job_serve " in "\n".join(lines)
     (end,) = [line for line in lines if "scancel" in line]
     assert "--dependency=afterany:$job_generate " in end
@@ -291,7 +291,7 @@ def test_ray_joins_the_nodes_and_the_first_one_serves(
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_shellcheck_finds_nothing(config: Config, tmp_path: Path) -> None:
     folder = tmp_path / "jobs"
-    write_jobs(replace(config, teacher=VLLM), 2, 8, folder, servers=2)
+    write_jobs(replace(config, teacher=VLLM), replace(TWO_NODES, servers=2), folder)
     scripts = [*HERE.glob("*.sh"), *folder.glob("*.s*")]
     harmless = (
         "--exclude=SC2086,SC2034"  # numbers without quotes, and of jobs that nobody waits for

@@ -196,7 +196,7 @@ leave(exit_code_of(work))
     ("what", "reason"),
     [
         ("raise", "exit code 1"),
-        ("kill", "ended by SIGKILL"),
+        pytest.param("kill", "ended by SIGKILL", marks=pytest.mark.rehearsal),
         pytest.param("crash", "ended by SIGSEGV", marks=pytest.mark.rehearsal),
     ],
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from slurm_here import Slurm, missing, slurm
 
-from launch.cluster.jobs import Kind, write_jobs
+from launch.cluster.jobs import Cluster, Kind, write_jobs
 from launch.config import load_config
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.skipif(bool(missing()), reason=missing())]
@@ -84,7 +84,7 @@ def submit(
     config.write_text(text)
     overrides = [f'train.data="{data}"'] if data else []
     resolved = load_config(config, overrides)
-    script = write_jobs(resolved, 2, 0, folder / "jobs", kind, time="00:20:00", threads=1)
+    script = write_jobs(resolved, TWO_NODES, folder / "jobs", kind)
     cluster.run("bash", script)
     listed = cluster.run("squeue", "--noheader", "--format=%F %j", "--sort=i").splitlines()
     found: dict[str, str] = {}

@@ -63,21 +63,10 @@ class Cluster:
 
 
 def describe_jobs(
-    config: Config,
-    nodes: int,
-    gpus_per_node: int,
-    folder: Path,
-    kind: Kind = "run",
-    time: str = "24:00:00",
-    servers: int = 0,
-    threads: int = 8,
+    config: Config, cluster: Cluster, folder: Path, kind: Kind = "run"
 ) -> list[str]:
     """What `write_jobs` would write, for a terminal: the commands that submit, and a script of each sort."""
-    cluster = Cluster(
-        nodes=nodes, gpus_per_node=gpus_per_node, time=time, servers=servers, threads=threads
-    )
-    config, cluster = as_served(config, cluster)
-    jobs = batch_jobs(config, cluster, folder, kind)
+    jobs = batch_jobs(*as_served(config, cluster), folder, kind)
     lines = [f"{folder}/submit.sh:", *(f"  {line}" for line in submit_lines(jobs, folder))]
     seen: set[str] = set()
     for job in jobs:
@@ -88,20 +77,8 @@ def describe_jobs(
     return lines
 
 
-def write_jobs(
-    config: Config,
-    nodes: int,
-    gpus_per_node: int,
-    folder: Path,
-    kind: Kind = "run",
-    time: str = "24:00:00",
-    servers: int = 0,
-    threads: int = 8,
-) -> Path:
+def write_jobs(config: Config, cluster: Cluster, folder: Path, kind: Kind = "run") -> Path:
     """Writes the configuration, the scripts and `submit.sh` into a folder; returns the latter."""
-    cluster = Cluster(
-        nodes=nodes, gpus_per_node=gpus_per_node, time=time, servers=servers, threads=threads
-    )
     config, cluster = as_served(config, cluster)
     jobs = batch_jobs(config, cluster, folder, kind)
     folder.mkdir(parents=True, exist_ok=True)
