@@ -111,6 +111,8 @@ def load_experiment(name: str) -> Experiment:
 def read_own(path: Path) -> Experiment:
     """An experiment of the user's, whose results must not be taken for a packaged one's."""
     if path.stem in experiment_names() and path.resolve() != EXPERIMENTS / path.name:
-        problem = f"{path.stem!r} is an experiment of the package; call file and experiment otherwise"
+        problem = (
+            f"{path.stem!r} is an experiment of the package; call file and experiment otherwise"
+        )
         raise ConfigError([problem], str(path))
     return read_experiment(path)

@@ -1,6 +1,6 @@
 """What a command that runs many jobs says: a line for each that is finished, and how long the rest will take.
 
-    [12/96] training cgd, seed 0: 0:41  (3:10 so far, about 12:00 left)
+    [12/96] training cgd, seed 0: 41 s  (3:10 min so far, about 12:00 min left)
 
 Each kind of job has its own mean. Means are kept in POOL/seconds.json, so that the next command knows them from its
 first line. On a terminal the last line says what is being done.

@@ -74,7 +74,8 @@ def markdown(results: Json) -> str:
     parts = [f"# {plain(results['name'])} · {plain(results['title'])}", lede(results)]
     parts += [plain(results["shows"])]
     if results["expects"]:
-        parts.append(f"The paper: {plain(results['expects'])}")
+        whose = "The paper" if results["paper"] else "Expected"
+        parts.append(f"{whose}: {plain(results['expects'])}")
     for title, header, rows in sections(results):
         parts += [f"## {title}", table(header, rows)]
     if results["figure"]:
