@@ -135,7 +135,7 @@ def verdict_lines(summary: Summary) -> list[str]:
 
 def closing(summary: Summary) -> list[str]:
     """The whole in a few words."""
-    parts = [f"{summary.records:,} records of {summary.prompts:,} prompts"]
+    parts = [f"records: {summary.records:,} of {summary.prompts:,} prompts"]
     parts.append(f"{summary.completion_tokens:,} tokens written")
     if summary.wall_seconds is not None:
         parts.append(f"{summary.wall_seconds:,.0f} s for this run")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from engine.examples import read_rows
 from engine.objectives import OBJECTIVES
 from engine.parallel import World
 from engine.toml import differences, to_toml
+from engine.whole_files import write_whole
 
 SETTINGS = "config.toml"
 SUMMARY = "summary.json"
@@ -145,7 +145,7 @@ def claim_folder(folder: Path, description: Mapping[str, Any], overwrite: bool) 
             "use another run.name or run.dir, or --overwrite to start anew (the old attempt is kept aside)"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_aside(folder / SETTINGS, to_toml(description))
+    write_whole(folder / SETTINGS, to_toml(description))
 
 
 @contextmanager
@@ -198,11 +198,4 @@ def finish(folder: Path, counts: Mapping[str, int], world: World) -> None:
         "device": str(world.device.type),
         **training_account(folder, world.device),
     }
-    write_aside(folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
-
-
-def write_aside(path: Path, text: str) -> None:
-    """The whole file or none of it."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(folder / SUMMARY, json.dumps(summary, indent=1) + "\n")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.redaction import redacted
+from engine.whole_files import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 PATCHES = "patches"
@@ -99,10 +100,7 @@ def git_facts(run: Path, state: GitState | None) -> dict[str, Any]:
         path = run / PATCHES / f"{state.sha256[:12]}.patch"
         facts["diff"] = f"{PATCHES}/{path.name}"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_name(f"{path.name}.{os.getpid()}")
-            partial.write_text(state.difference, encoding="utf-8")
-            os.replace(partial, path)
+            write_whole(path, state.difference)
     elif size:
         facts["diff"] = f"not kept: {size:,} bytes"
     return facts

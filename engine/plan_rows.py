@@ -82,7 +82,8 @@ def find_data(
         path = training_file(config.data, run.folder)
     except ValueError:
         missing = f"there is no file {config.data}" if config.data else "there are no records yet"
-        return Data(None, f"{missing}, so assumed", run.seed, assumed)
+        why = f"{missing}, so assumed (--examples, --tokens-per-example and --supervised say otherwise)"
+        return Data(None, why, run.seed, assumed)
     folder = Path(student.model).expanduser()
     if not (folder / "tokenizer_config.json").is_file():
         reason = f"{student.model} is no folder with a tokenizer to read {path} with, so assumed"

@@ -103,9 +103,9 @@ def time_lines(duration: Duration, seconds: float, plan: Plan, peak_flops: float
     hours = seconds * plan.workload.num_steps / 3600
     return [
         f"seconds a step = all these FLOPs / ({plan.world_size} × {peak_flops / 1e12:.0f} TFLOP/s × "
-        f"{duration.utilisation:.0%}) = {seconds:.2f}   ({duration.utilisation:.0%} is assumed; "
+        f"{duration.utilisation:.0%}) = {seconds:.3g}   ({duration.utilisation:.0%} is assumed; "
         f"without the recomputed ones an MFU of {duration.mfu:.1%})",
-        f"{hours:.2f} hours, {hours * plan.world_size:.1f} GPU-hours, "
+        f"{hours:.2f} hours, {hours * plan.world_size:.2f} GPU-hours, "
         f"{plan.tokens_per_step / seconds / plan.world_size:,.0f} tokens/s a GPU",
     ]
 

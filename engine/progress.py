@@ -56,9 +56,10 @@ class TokenProgress:
 
     def line(self, loss: float) -> str:
         """Where it stands."""
-        left = clock((self.total - self.done) / self.rate)
         place = f"step {self.step:,}/{self.num_steps:,}"
-        return f"{place}, loss {loss:.4f}, {self.rate:,.0f} tokens/s, {left} left"
+        left = clock((self.total - self.done) / self.rate)
+        rest = f", {left} left" if self.step < self.num_steps else ""
+        return f"{place}, loss {loss:.4f}, {self.rate:,.0f} tokens/s{rest}"
 
     def close(self) -> None:
         """Leaves the terminal in order."""

@@ -25,6 +25,7 @@ from typing import Any
 from engine.compute import hardware_name
 from engine.git_state import git_facts, git_state
 from engine.redaction import redacted_command
+from engine.whole_files import write_whole
 
 HASHED_WHOLE = 64 * 1024 * 1024
 EDGE_BYTES = 1024 * 1024
@@ -67,12 +68,7 @@ def note_environment(folder: Path, attempt: int, facts: Mapping[str, Any]) -> st
             continue
     first = not (folder / "environment.json").exists()
     name = "environment.json" if first else f"environment-{attempt}.json"
-    partial = folder / f"{name}.partial"
-    try:
-        partial.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, folder / name)
-    except OSError as error:
-        raise ValueError(f"{folder / name} could not be written: {error}") from error
+    write_whole(folder / name, json.dumps(facts, indent=2) + "\n")
     return name
 
 

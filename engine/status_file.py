@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.interruption import Interrupted
+from engine.whole_files import write_whole
 
 STATUS = "status.json"
 WRITE_EVERY_SECONDS = 5.0
@@ -105,18 +106,17 @@ class StatusFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.path.parent).free
             text = json.dumps({**self.facts, "updated_at": now(), "free_disk_bytes": free})
-            partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")  # of several jobs here
-            partial.write_text(text + "\n", encoding="utf-8")
-            os.replace(partial, self.path)
+            write_whole(self.path, text + "\n")
         except OSError as error:
-            print(f"{self.path} could not be written ({error}); going on without it", flush=True)
+            why = error.strerror or error
+            print(f"{self.path} could not be written ({why}); going on without it", flush=True)
             self.path = None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Says how it ended."""
         self.facts["state"] = ending(error)
         if error is not None:
-            self.facts["message"] = str(error) or type(error).__name__
+            self.facts["message"] = reason_of(error)
         self.write()
 
 
@@ -125,6 +125,13 @@ def ending(error: BaseException | None) -> str:
     if error is None:
         return "done"
     return "stopped" if isinstance(error, Interrupted | KeyboardInterrupt) else "failed"
+
+
+def reason_of(error: BaseException) -> str:
+    """Why it ended, for people; Ctrl-C has no words of its own."""
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or "interrupted; the same command continues"
+    return str(error) or type(error).__name__
 
 
 def now() -> str:

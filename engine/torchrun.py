@@ -22,6 +22,7 @@ from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.elastic.rendezvous import RendezvousError
 
+from engine.advice import first_line
 from engine.command import EXIT_CRASH, EXIT_CTRL_C, EXIT_MISTAKE, EXIT_NOT_FINITE
 from engine.failed_rank import memory_kills, obituary
 from engine.interruption import EXIT_INTERRUPTED, SIGNALS
@@ -59,6 +60,8 @@ def main(arguments: Sequence[str]) -> int:
         except (DistError, RendezvousError) as error:
             print(f"error: {no_meeting(error)}", file=sys.stderr, flush=True)
             return EXIT_MISTAKE
+        finally:
+            del os.environ[PLACES]  # the folder goes, too
     return 0
 
 
@@ -79,10 +82,9 @@ def no_meeting(error: Exception) -> str:
             "torchrun: the port is in use, by another training or another program: use --standalone on one machine, "
             "or another --master-port (--rdzv-endpoint HOST:PORT)"
         )
-    reason = str(error).strip().partition("\n")[0] or type(error).__name__
     return (
-        f"torchrun: the machines have not met: {reason}; is the command running on all --nnodes of them, with the "
-        "same --rdzv-id and a --rdzv-endpoint HOST:PORT that all can reach?"
+        f"torchrun: the machines have not met: {first_line(error)}; is the command running on all --nnodes of them, "
+        "with the same --rdzv-id and a --rdzv-endpoint HOST:PORT that all can reach?"
     )
 
 

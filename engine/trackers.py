@@ -11,7 +11,6 @@ tracker, whose id is kept in trackers.json, and shows no step twice.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,8 +18,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.advice import first_line
 from engine.attempt_log import Attempt
 from engine.event_file import EventFile
+from engine.whole_files import write_whole
 
 IDS = "trackers.json"
 NOT_SHOWN = {"step", "examples", "ranks"}
@@ -95,8 +96,9 @@ class Trackers:
             work()
         except Exception as error:
             self.open.pop(name, None)
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-            print(f"report_to: {name} failed and is left out: {reason}", flush=True)
+            print(
+                f"report_to: {name} failed and is left out: {first_line(error)[:300]}", flush=True
+            )
 
     def __enter__(self) -> Trackers:
         return self
@@ -136,7 +138,5 @@ def read_ids(folder: Path) -> dict[str, str]:
 
 
 def write_ids(folder: Path, ids: Mapping[str, str]) -> None:
-    """Keeps them, the whole file or none of it."""
-    partial_file = folder / f"{IDS}.partial"
-    partial_file.write_text(json.dumps(ids) + "\n", encoding="utf-8")
-    os.replace(partial_file, folder / IDS)
+    """Keeps them."""
+    write_whole(folder / IDS, json.dumps(ids) + "\n")

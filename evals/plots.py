@@ -19,6 +19,8 @@ KNOWN_METHODS = frozenset({"base", "sft", "distilled_sft", "cft", "cgd_no_critiq
 RUN_COLOURS = 7
 SMALLEST_LOSS = 1e-6
 CURVE_POINTS = 120
+DASH = 0.02
+"""Of the chart's width."""
 Line = tuple[str, str, Sequence[float]]
 """A curve: what it is, its style class, its value at each step."""
 ROOM = 3.0
@@ -137,7 +139,10 @@ def height(loss: float, axis: tuple[float, float]) -> float:
 
 
 def curve(style: str, points: Sequence[tuple[float, float]], axis: tuple[float, float]) -> str:
-    """One line of the chart."""
+    """One line of the chart; a point that is alone becomes a dash, since a line of one point is not drawn."""
+    if len(points) == 1:
+        ((place, loss),) = points
+        points = [(place - DASH / 2, loss), (place + DASH / 2, loss)]
     path = " ".join(f"{100 * x:.2f},{height(loss, axis):.2f}" for x, loss in points)
     return f'<polyline class="curve {style}" points="{path}"/>'
 

@@ -6,13 +6,14 @@ collect_comparison → FILE.json → FILE.md, FILE.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from datagen.records import write_whole
 from evals import plots
-from evals.report_cells import difference_cell, plain, share_cell, table
-from evals.report_drawings import LABELS, difference_plots, is_resolved, share_axis
+from evals.report_cells import plain, share_cell, table
+from evals.report_drawings import LABELS, difference_plots, share_axis
 from evals.report_marks import Json
 from evals.report_page import page_environment, page_table
 from evals.report_results import METHOD_ORDER
@@ -114,7 +115,7 @@ def score_plots(told: Json) -> list[Json]:
     ]
 
 
-def model_of_run(one: Json) -> tuple[str, str]:
+def model_of_run(one: Mapping[str, Any]) -> tuple[str, str]:
     """Of one method in a later run, compared with the first run."""
     return f"{one['method']} · {one['run']}", plots.run_class(one["place"])
 

@@ -75,6 +75,8 @@ def collect_results(run: Path, records: Sequence[Record] | None = None) -> Json:
 def check_run(run: Path) -> None:
     """Raises ValueError for what is no run folder."""
     if not run.is_dir():
+        if run.exists():
+            raise ValueError(f"{run} is a file; name a run folder, runs/NAME or its run.dir")
         raise ValueError(f"{run}: there is no such run folder")
     if not any((run / part).exists() for part in PARTS):
         raise ValueError(

@@ -198,10 +198,11 @@ def effort_rows(told: Json) -> Iterator[list[str]]:
         ("FLOPs", "flops"),
         ("tokens", "tokens"),
     ):
+        form = ".3g" if figure == "flops" else ",.0f"
         known = [
             [e[figure] for e in r["compute"] if e[figure] is not None] for r in told["results"]
         ]
-        yield [name, *(f"{sum(values):.4g}" if values else "-" for values in known)]
+        yield [name, *(f"{sum(values):{form}}" if values else "-" for values in known)]
 
 
 def diagnostic_header(told: Json) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ from launch.verbs_status import add_status_verb
 from launch.verbs_training import add_training_verbs
 
 EXIT_INTERRUPTED = 130
+EXIT_NO_READER = 141
+STDOUT = 1
 LESS_AT_ONCE = "use a smaller batch_size (or max_tokens) in the section at work, or a smaller model"
 
 GROUPS = {
@@ -70,11 +73,15 @@ cgd bench fleet --prompts 100000                    how busy a run keeps simulat
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit code is returned, not raised."""
-    options = parse(parser(), arguments)
-    signal.signal(signal.SIGTERM, interrupted)
     try:
-        return options.verb(options) or 0
+        options = parse(parser(), arguments)
+        signal.signal(signal.SIGTERM, interrupted)
+        code: int = options.verb(options) or 0
+        sys.stdout.flush()  # a reader that has gone is noticed here, not while Python ends
+        return code
     except (ValueError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and reader_has_gone():
+            return EXIT_NO_READER
         if os.environ.get("CGD_TRACEBACK"):
             raise
         print_error(error)
@@ -90,6 +97,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print_error(ValueError(f"out of memory: {first_sentence(error)}; {LESS_AT_ONCE}"))
         return EXIT_MISTAKE
+
+
+def reader_has_gone() -> bool:
+    """Whether nobody reads standard output any more, as after `cgd list | head`; what is left goes nowhere then."""
+    gate = select.poll()
+    gate.register(STDOUT, 0)
+    gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in gate.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+    return gone
 
 
 def interrupted(signum: int, frame: object) -> NoReturn:

@@ -69,6 +69,7 @@ def run_diagnose(
                 found[name] = result
                 for line in () if as_json else in_short(result):
                     say(line)
+                say(f"written: {task.folder / f'{name}.json'}")
             release_memory()
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))

@@ -125,14 +125,14 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def verdict(findings: Sequence[Finding]) -> str:
-    """`2 errors, 1 warning, 14 checks are well.`"""
+    """`2 errors, 1 warning, 14 checks passed.`"""
     errors, warnings = num_of(findings, "error"), num_of(findings, "warn")
-    well = f"{num_of(findings, 'ok')} checks are well"
+    passed = f"{plural(num_of(findings, 'ok'), 'check')} passed"
     if not errors and not warnings:
-        return f"All {well.removesuffix(' are well')} are well."
+        return f"All {passed}."
     parts = [plural(errors, "error")] if errors else []
     parts += [plural(warnings, "warning")] if warnings else []
-    return f"{', '.join([*parts, well])}."
+    return f"{', '.join([*parts, passed])}."
 
 
 def size(num_bytes: float) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from launch.doctor_finding import GIB, Finding, error, ok, size, warn
+from launch.doctor_finding import GIB, Finding, error, ok, plural, size, warn
 
 PROJECT = "critique-guided-distillation"
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
@@ -116,7 +116,7 @@ def cores() -> Finding:
     usable = visible if granted is None else min(visible, granted)
     threads, said = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     setting = f"OMP_NUM_THREADS={said}" if said else "OMP_NUM_THREADS not set"
-    detail = f"{usable:g} cores, torch computes with {threads} threads ({setting})"
+    detail = f"{usable:g} cores, torch computes with {plural(threads, 'thread')} ({setting})"
     if threads > usable + 0.5:
         few = max(1, int(usable))
         why = f"{detail}: more threads than cores only wait for each other"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from datagen.progress_bar import clock
 from engine.plan_shapes import GIB
 from engine.toml import show
 
@@ -131,7 +132,7 @@ def plan_lines(training: Facts) -> Iterator[str]:
     if training["seconds"]:
         share = f"{training['utilisation']:.0%} of the peak FLOP/s assumed"
         share += ", copies to and from the host not counted" if training["cpu_offload"] else ""
-        yield f"about {duration(training['seconds'])} ({share})"
+        yield f"about {clock(training['seconds'])} ({share})"
     else:
         yield "time is not known before a step was measured here"
 
@@ -163,10 +164,3 @@ def job_lines(lines: Sequence[str]) -> Iterator[str]:
     """The scripts of a cluster."""
     yield "for Slurm (--write-jobs DIR writes them):"
     yield from lines
-
-
-def duration(seconds: float) -> str:
-    """`3 h 20 min`."""
-    minutes = max(1, round(seconds / 60))
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"

@@ -42,7 +42,7 @@ def preflight(
     for finding in findings:
         if finding.state == "warn":
             say(f"preflight: {finding.in_words()}")
-    say(f"preflight: {num_of(findings, 'ok')} checks are well")
+    say(f"preflight: {plural(num_of(findings, 'ok'), 'check')} passed")
 
 
 def refuse(findings: Iterable[Finding]) -> None:

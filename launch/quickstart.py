@@ -1,4 +1,4 @@
-"""`cgd quickstart`: the packaged configuration, and its outcome in a table."""
+"""`cgd quickstart`: the packaged configuration; and the table that ends every whole run."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def run_quickstart(overrides: Sequence[str] = (), overwrite: bool = False) -> Pa
     """The whole loop on the built-in world; its last lines are the table and the report's path."""
     print(TOY, flush=True)
     folder = run_pipeline(load_config(builtin_config("quickstart"), overrides), overwrite)
+    print_outcome(folder)
+    return folder
+
+
+def print_outcome(folder: Path) -> None:
+    """The closing lines of a whole run: what every model reached, and where the report is."""
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     print(f"\n{summary_table(results)}\n\nreport: {(folder / 'report.html').resolve()}")
-    return folder

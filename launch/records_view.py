@@ -26,6 +26,10 @@ COLUMNS = {
     "critique": "CRITIQUE",
     "refined_answer": "REFINEMENT",
 }
+WHICH_FILES = (
+    "what is shown here are records that `cgd generate` has written, such as runs/NAME/data/refinements.jsonl; "
+    "problems are looked at by `cgd doctor CONFIG` and `cgd run CONFIG --dry-run`"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +62,12 @@ class Page:
 
 def page_of(path: Path, view: View) -> Page:
     """The page that is asked for. Raises ValueError where there is none."""
-    records = chosen(read_records(path), path, view)
+    try:
+        records = chosen(read_records(path), path, view)
+    except ValueError as error:
+        if not str(error).endswith("is missing"):
+            raise
+        raise ValueError(f"{error}; {WHICH_FILES}") from None
     first = (view.page - 1) * view.per_page
     shown = tuple(records[first : first + view.per_page])
     pages = -(-len(records) // view.per_page)

@@ -38,11 +38,12 @@ def report_runs(runs: Sequence[Path], out: Path | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps(pages, indent=2, ensure_ascii=False))
         return
-    for page in [told["page"] for told in pages.get("runs", ())]:
-        print(page)
+    for told in pages.get("runs", ()):
+        missing = f"; not there yet: {', '.join(told['missing'])}" if told["missing"] else ""
+        print(f"report: {told['page']}{missing}")
     for name in ("comparison", "overview"):
         if name in pages:
-            print(pages[name])
+            print(f"{name}: {pages[name]}")
 
 
 def check(runs: Sequence[Path], out: Path | None) -> None:

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from datagen.progress_bar import clock
 from engine.attempt_log import AttemptLog, next_attempt
 from engine.provenance import note_environment
 from engine.status_file import STATUS, StatusFile
@@ -96,9 +97,9 @@ def run_steps(steps: Sequence[Step], watched: Watched) -> None:
     for number, step in enumerate(steps, start=1):
         was_finished = step.marker.exists()
         place = f"[{number}/{len(steps)}] "
-        clock = clock_line(time.monotonic() - started, time_left(steps[number - 1 :], seconds_of))
+        spent = clock_line(time.monotonic() - started, time_left(steps[number - 1 :], seconds_of))
         # A finished stage says so itself, in one line: it goes on where the heading stopped.
-        print(place if was_finished else f"{place}{step.name}{clock}", flush=True, end="")
+        print(place if was_finished else f"{place}{step.name}{spent}", flush=True, end="")
         print("" if was_finished else "\n", flush=True, end="")
         watched.stage(step.name, number, len(steps), has_work=not was_finished)
         began = time.monotonic()
@@ -116,12 +117,7 @@ def time_left(remaining: Sequence[Step], seconds_of: Mapping[str, float]) -> flo
 
 
 def clock_line(elapsed: float, left: float | None) -> str:
-    """`  (2:05 so far, about 7:10 left)`; nothing at the start."""
+    """`  (2:05 min so far, about 7:10 min left)`; nothing at the start."""
     if elapsed < 1:
         return ""
     return f"  ({clock(elapsed)} so far{'' if left is None else f', about {clock(left)} left'})"
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

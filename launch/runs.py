@@ -27,6 +27,7 @@ from engine.config import ConfigError, differences, flatten, to_toml
 from engine.git_state import PATCHES
 from engine.status_file import STATUS
 from launch.config import Config
+from launch.status_stages import STAGE_FOLDERS, has_stages
 
 HOW_FAST = (
     "device",
@@ -61,7 +62,7 @@ they depend on, and are done again."""
 REWORKED = ("data", "generate", "teacher", "inference", "pipeline")
 """Sections whose changes the data stages can take in: they know of every text what it depends on."""
 
-RUN_ENTRIES = {"config.toml", "environment.json", "data", "train", "evals", "diagnostics", "rounds"}
+RUN_ENTRIES = {"config.toml", "environment.json", *STAGE_FOLDERS}
 RUN_ENTRIES |= {"results.json", "report.md", "report.html", STATUS, ATTEMPTS, PATCHES}
 
 
@@ -107,6 +108,8 @@ def refuse_other_run(folder: Path, config: Config, allowed: Collection[str] = ()
         if strangers:
             raise ConfigError([f"holds {strangers[0]!r} and is no run folder"], str(folder))
         return
+    if not has_stages(folder):
+        return  # a command that failed before it made anything binds nobody to its settings
     try:
         old = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

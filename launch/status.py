@@ -23,7 +23,7 @@ from typing import Any
 
 from engine.attempt_log import read_attempts
 from engine.status_file import STATUS
-from launch.status_stages import read_tables, stages_of
+from launch.status_stages import has_stages, read_tables, stages_of
 from launch.status_text import print_runs
 
 SILENT_SECONDS = 600.0
@@ -32,7 +32,6 @@ LOSSES = 400
 """The newest steps that are looked at."""
 LINE_BYTES = 600
 """Of a line of metrics.jsonl, and more."""
-RUN_MARKS = ("data", "train", "evals", "rounds", "diagnostics")
 
 Facts = dict[str, Any]
 
@@ -74,8 +73,8 @@ def runs_in(folder: Path) -> Iterator[Path]:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether stages lie in it."""
-    return any((folder / name).is_dir() for name in RUN_MARKS)
+    """Whether stages lie in it, or a command that came to none left its status."""
+    return has_stages(folder) or ((folder / STATUS).exists() and (folder / "config.toml").exists())
 
 
 def is_training(folder: Path) -> bool:
@@ -92,13 +91,11 @@ def facts_of(folder: Path) -> Facts:
     told = newest([folder, *trainings])
     tables = {} if is_training(folder) else read_tables(folder)
     stages = stages_of(folder, tables) if tables else []
-    done = [stage.name for stage in stages if stage.is_done]
+    left = {stage.name for stage in stages if not stage.is_done}
     if told is None:
-        told = {"state": state_by_files(folder, bool(stages) and len(done) == len(stages))}
+        told = {"state": state_by_files(folder, bool(stages) and not left)}
     state, remark = state_of(told)
-    if state == "done" and (told.get("stage") or {}).get("name") in {s.name for s in stages} - {
-        *done
-    }:
+    if state == "done" and (told.get("stage") or {}).get("name") in left:
         remark = f"{told['stage']['name']} is not finished: other workers are at it, or have to be started"
     attempts = read_attempts(folder)
     return {
@@ -107,7 +104,7 @@ def facts_of(folder: Path) -> Facts:
         "remark": remark,
         **{key: told.get(key) for key in ("stage", "progress", "last", "message", "attempt")},
         **{key: told.get(key) for key in ("host", "pid", "started_at", "updated_at")},
-        "stages": [{"name": stage.name, "done": stage.is_done} for stage in stages],
+        "stages": [{"name": stage.name, "done": stage.name not in left} for stage in stages],
         "trainings": {name_of(path, folder): training_facts(path) for path in trainings},
         "generation": generation_facts(folder / "data"),
         "attempts": max((line["attempt"] for line in attempts), default=None),

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 Tables = Mapping[str, Any]
+STAGE_FOLDERS = ("data", "train", "evals", "rounds", "diagnostics")
+"""What stages leave in a run folder."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,11 @@ class Stage:
     def is_done(self) -> bool:
         """Whether that file is there."""
         return self.marker.exists()
+
+
+def has_stages(folder: Path) -> bool:
+    """Whether any stage has begun to leave its files there."""
+    return any((folder / name).is_dir() for name in STAGE_FOLDERS)
 
 
 def read_tables(folder: Path) -> Tables:

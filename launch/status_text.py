@@ -8,12 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from datagen.progress_bar import clock
+
 Facts = Mapping[str, Any]
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN_BLOCKS = "_.-=+*#@"
 """Where the terminal's encoding has no blocks."""
 SPARK_WIDTH = 32
+HUGE = 1e100
 WIDTH = 100
 """Of the list of stages, in characters."""
 CLEAR = "\033[2J\033[H"
@@ -73,7 +76,7 @@ def progress_of(run: Facts) -> str:
 def left_of(run: Facts) -> str:
     """`, 2:10 min left`, while it is at work."""
     left = (run.get("progress") or {}).get("eta_seconds")
-    return f", {span(left)} left" if left is not None and run["state"] == "running" else ""
+    return f", {clock(left)} left" if left is not None and run["state"] == "running" else ""
 
 
 def about_training(name: str, training: Facts) -> Iterator[str]:
@@ -83,9 +86,10 @@ def about_training(name: str, training: Facts) -> Iterator[str]:
         return
     norm = training["grad_norm"]
     told = f"gradient norm {norm:.3g}" if isinstance(norm, int | float) else "no gradient norm"
+    curve = f" {sparkline(losses)} (last {len(losses)} steps, from {losses[0]:.4f})"
     yield (
-        f"  train {name}: step {training['steps']:,}, loss {losses[-1]:.4f} {sparkline(losses)} "
-        f"(last {len(losses)} steps, from {losses[0]:.4f}), {told}"
+        f"  train {name}: step {training['steps']:,}, loss {losses[-1]:.4f}"
+        f"{curve if len(losses) > 1 else ''}, {told}"
     )
     names = ", ".join(f"step-{step}" for step in kept) or "none"
     yield f"    checkpoints kept: {names}"
@@ -171,23 +175,23 @@ def row_of(run: Facts) -> tuple[str, ...]:
 # ---- figures ------------------------------------------------------------------------------------------
 
 
-def sparkline(values: Sequence[float], width: int = SPARK_WIDTH) -> str:
+def sparkline(values: Sequence[float]) -> str:
     """A curve of means in one line, between its lowest and highest value; what is not a number is a blank."""
     blocks = BLOCKS if can_write(BLOCKS) else PLAIN_BLOCKS
-    number = min(width, len(values)) or 1
+    number = min(SPARK_WIDTH, len(values)) or 1
     edges = [len(values) * i // number for i in range(number + 1)]
     means = [mean(values[a:b]) for a, b in pairwise(edges)]
     known = [value for value in means if value is not None]
     if not known:
         return ""
     low, high = min(known), max(known)
-    step = (high - low) / (len(blocks) - 1) or 1.0
-    return "".join(" " if v is None else blocks[round((v - low) / step)] for v in means)
+    top, spread = len(blocks) - 1, (high - low) or 1.0
+    return "".join(" " if v is None else blocks[round(top * ((v - low) / spread))] for v in means)
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """Of the finite ones; JSON of ours may hold NaN."""
-    finite = [value for value in values if abs(value) < float("inf")]
+    """Of those that are numbers; JSON of ours may hold NaN. Sums of what is larger than HUGE could overflow."""
+    finite = [value for value in values if abs(value) < HUGE]
     return sum(finite) / len(finite) if finite else None
 
 
@@ -219,13 +223,3 @@ def size(number: int) -> str:
         if number >= factor:
             return f"{number / factor:,.1f} {unit}"
     return f"{number} bytes"
-
-
-def span(seconds: float) -> str:
-    """`45 s`, `3:20 min`, `2:05 h`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02d} min"
-    return f"{whole // 3600}:{whole % 3600 // 60:02d} h"

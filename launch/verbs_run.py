@@ -137,7 +137,11 @@ def run_stages(
         return
     from launch.pipeline import run_pipeline
 
-    run_pipeline(config, options.overwrite, kind, model)
+    folder = run_pipeline(config, options.overwrite, kind, model)
+    if kind is None:
+        from launch.quickstart import print_outcome
+
+        print_outcome(folder)
 
 
 def report(options: argparse.Namespace) -> None:

@@ -50,7 +50,9 @@ def add_inspect_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--world-size", type=int, default=1, metavar="N", help="on so many ranks (1)")
     sub.add_argument("--losses", action="store_true", help="the student's loss on each example")
     sub.add_argument("--objective", metavar="NAME", help="as this objective sees the records")
-    sub.add_argument("--tokens", action="store_true", help="a line a token: position, id, mask, text")
+    sub.add_argument(
+        "--tokens", action="store_true", help="a line a token: position, id, mask, text"
+    )
     sub.add_argument("--html", type=Path, metavar="FILE", help="write it as one offline page")
     sub.add_argument("--json", action="store_true", help="the same as JSON")
     paged = sub.add_argument_group("records", "in place of CONFIG, a JSONL file of records")

@@ -226,6 +226,15 @@ def test_stages_out_of_order_say_what_is_missing(cgd: Run, config: Path) -> None
     assert "cgd generate" in printed
 
 
+def test_a_command_that_failed_before_it_made_anything_binds_nobody_to_its_settings(
+    cgd: Run, config: Path, tmp_path: Path
+) -> None:
+    assert cgd("train", config)[0] == 2
+    assert "run: failed, stage 1 of 1: train cgd" in cgd("status", tmp_path / "run")[1]
+    code, said = cgd("train", config, "--set", "data.limit=1")
+    assert (code, "made with another configuration" in said) == (2, False)
+
+
 def test_a_folder_that_is_no_run_is_left_alone(cgd: Run, config: Path, tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.tex").write_text("precious")
@@ -280,6 +289,15 @@ def test_an_interruption_says_how_to_go_on(cgd: Run, monkeypatch: pytest.MonkeyP
     code, printed = cgd("report", Path(__file__).parent)
     assert code == 130
     assert "run the same command to continue" in printed
+
+
+def test_a_reader_that_leaves_ends_the_command_in_silence() -> None:
+    command = [sys.executable, "-m", "launch.cli", "--completion", "bash"]
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, cwd=ROOT, check=False)
+    os.close(writing)
+    assert (ended.stderr, ended.returncode) == (b"", cli.EXIT_NO_READER)
 
 
 def test_a_polite_kill_ends_like_an_interruption() -> None:

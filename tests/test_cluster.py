@@ -28,6 +28,7 @@ from launch.config import CONFIGS, Config, load_config
 from launch.runs import as_tables, locked, moved_servers
 
 HERE = Path(cluster_jobs.__file__).parent
+TWO_NODES = Cluster(nodes=2, gpus_per_node=8)
 VLLM = TeacherConfig(model="big/model", backend="vllm", tensor_parallel=4, max_model_len=8192)
 
 

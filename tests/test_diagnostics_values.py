@@ -75,11 +75,14 @@ def test_the_tokens_are_those_of_training(task: Diagnosis, tmp_path: Path, layou
 
 def test_a_chat_template_of_ones_own_is_used(task: Diagnosis, tmp_path: Path) -> None:
     template = tmp_path / "own.jinja"
-    template.write_text("{% for m in messages %}<{{ m['content'] }}><|im_end|>{% endfor %}")
+    template.write_text(
+        "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}<|im_end|>{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
     task = replace(task, chat_template=str(template))
     tokenizer = load_tokenizer(task)
     example = training_example(task, tokenizer, RECORDS[0], "cgd")
-    assert tokenizer.decode(example.token_ids).startswith("<Question: What is 0 + 0?")
+    assert tokenizer.decode(example.token_ids).startswith("user: Question: What is 0 + 0?")
 
 
 # ---- entropy -------------------------------------------------------------------------------------------

@@ -113,7 +113,7 @@ def test_the_bad_ones_stand_last_and_lines_fit_a_terminal() -> None:
     lines = table(findings).splitlines()
     marks = [line.split()[0] for line in lines if line[:1].strip()]
     assert marks == ["ok", "warn", "ERROR", "1"]
-    assert lines[-1] == "1 error, 1 warning, 1 checks are well."
+    assert lines[-1] == "1 error, 1 warning, 1 check passed."
     assert "\x1b" not in table(findings)
     long = [line for line in lines if len(line) > WIDTH]
     assert [line.strip().startswith("→ " + COMMANDS[6]) for line in long] == [True]

@@ -34,10 +34,11 @@ from datagen.chat_tokens import load_tokenizer
 from datagen.model_folder import find_model
 from datagen.model_loading import device_of, load_model
 from datagen.records import write_whole
-from engine import advice, command, torchrun
+from engine import advice, command, torchrun, whole_files
 from engine import train as train_module
 from engine.config import known_keys
 from engine.examples import end_of_turn_ids
+from engine.interruption import SIGNALS
 from engine.settings import TrainConfig
 from engine.train import main as train_command
 from evals.run import append_rows
@@ -501,11 +502,18 @@ def files_of_at_most(most_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_file_that_does_not_fit_is_named_and_leaves_no_half(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "write",
+    [lambda path, text: write_whole(path, text.encode()), whole_files.write_whole],
+    ids=["datagen", "engine"],
+)
+def test_a_file_that_does_not_fit_is_named_and_leaves_no_half(
+    tmp_path: Path, write: Callable[[Path, str], None]
+) -> None:
     target = tmp_path / "scores.json"
-    write_whole(target, b"before")
+    write(target, "before")
     with files_of_at_most(1000), pytest.raises(OSError, match=r"scores\.json") as caught:
-        write_whole(target, b"x" * 5000)
+        write(target, "x" * 5000)
     assert caught.value.errno == errno.EFBIG
     assert advice.in_words(caught.value).endswith("run the same command to continue")
     assert [path.name for path in tmp_path.iterdir()] == ["scores.json"]
@@ -526,8 +534,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.parametrize("pages", [14, 24], ids=["in the journal", "while files are put in place"])
 def test_records_on_a_full_disk_name_the_file_and_go_on_when_there_is_room(
-    cgd: Run, config: Path, small_disk: Path, pages: int
+    cgd: Run,
+    config: Path,
+    small_disk: Path,
+    pages: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("GIT_DIR", "nowhere")  # uncommitted changes would be kept, and fill the disk
     where = ("--set", f"run.dir={small_disk / 'run'}", "--set", "data.limit=20")
     remount = ["mount", "-o", "remount,size={}k", str(small_disk)]
     subprocess.run([part.format(pages * 4) for part in remount], check=True)
@@ -541,7 +554,7 @@ def test_records_on_a_full_disk_name_the_file_and_go_on_when_there_is_room(
     subprocess.run([part.format(8000) for part in remount], check=True)
     code, printed = cgd("generate", config, *where)
     assert code == 0
-    assert "20 records of 20 prompts" in printed
+    assert "records: 20 of 20 prompts" in printed
 
 
 def test_answers_that_do_not_fit_name_their_file_and_leave_whole_lines_before(
@@ -590,6 +603,17 @@ def test_cgd_under_torchrun_says_which_command_is_meant(
     assert "python -m engine.torchrun --nproc-per-node N -m engine.train CONFIG" in printed
 
 
+@pytest.fixture
+def launcher(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the launcher changes in its process, as it was afterwards."""
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("launcher")
 def test_a_port_in_use_is_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -605,6 +629,7 @@ def test_a_port_in_use_is_one_line(
     assert "--standalone" in said
 
 
+@pytest.mark.usefixtures("launcher")
 def test_ctrl_c_is_said_once_and_ends_with_130(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

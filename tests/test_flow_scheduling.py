@@ -125,7 +125,7 @@ def fails_once(*ids: str, kind: str = "timeout", stage: str = "critique") -> Any
 def test_failures_end_the_command_and_are_tried_again_by_the_next(tmp_path: Path) -> None:
     flow, clock = Flow(tmp_path, records(8)), Clock()
     teacher = Server(clock, "t", fails=fails_once("r2", "r5"))
-    with pytest.raises(ValueError, match=r"2 of 8 records \(25 %\) have failed") as error:
+    with pytest.raises(ValueError, match=r"2 of 8 records \(25.0 %\) have failed") as error:
         flow(Server(clock, "s"), teacher)
     assert "2 x timeout: no answer about r2" in str(error.value)
     assert "The same command tries them again" in str(error.value)

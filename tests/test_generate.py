@@ -59,7 +59,7 @@ def test_two_servers_and_a_file_of_problems_give_records(
         assert record["critique"]
         assert record["refined_answer"]
         assert record["student_correct"] in (True, False)
-    assert "6 records of 6 prompts" in printed
+    assert "records: 6 of 6 prompts" in printed
     student, teacher = servers
     assert sum(student.served.values()) == 6 + 1, "one tiny request first"
     assert sum(teacher.served.values()) == 12 + 1

@@ -46,7 +46,7 @@ def test_the_quickstart_costs_a_fraction_of_a_second_and_one_line(tmp_path: Path
     (line,) = said(config, ALL)
     assert time.process_time() - started < SECONDS
     assert line.startswith("preflight: ")
-    assert line.endswith(" checks are well")
+    assert line.endswith(" checks passed")
     assert not (tmp_path / "run").exists(), "looking leaves nothing behind"
 
 
@@ -94,7 +94,7 @@ def test_only_the_work_ahead_is_looked_at(tmp_path: Path) -> None:
     assert "student.model" not in refused(config, {"evaluate"})
     assert "student.model" in refused(config, {"train"})
     assert "nowhere" not in refused(config, {"train"})
-    assert said(quickstart(tmp_path), set()) == ["preflight: 1 checks are well"]
+    assert said(quickstart(tmp_path), set()) == ["preflight: 1 check passed"]
 
 
 def test_a_full_disk_stops_a_training_before_its_data_are_made(

@@ -222,6 +222,7 @@ def test_the_launcher_ends_with_the_real_error_its_rank_and_its_host(
     assert said[start].endswith(f"failed first: {reason}")
     assert "its log: " in said[-2]
     assert said[-1].startswith("the other ranks were ended with it; run the same command")
+    assert "elastic" not in done.stderr, "the launcher's own lines would bury it"
     if what == "raise":
         assert "  KeyError: 'the real error'" in said[start:]
         assert (

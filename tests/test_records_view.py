@@ -80,6 +80,17 @@ def test_what_cannot_be_shown_is_said(
     assert said in capsys.readouterr().err
 
 
+def test_a_file_of_problems_is_no_file_of_records_and_the_way_to_look_at_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text('{"problem": "1 + 1?", "answer": "2"}\n', encoding="utf-8")
+    assert main(["inspect", str(problems)]) == 2
+    said = capsys.readouterr().err
+    assert "problems.jsonl:1: the field `id` is missing; what is shown here are records" in said
+    assert "cgd doctor CONFIG" in said
+
+
 def test_the_command_line_pages_through_a_file(
     source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.rehearsal, pytest.mark.skipif(bool(missing()), reason=
 STEPS = 12
 SECONDS = 300.0
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL", "TIMEOUT")
+TWO_NODES = Cluster(nodes=2, gpus_per_node=0, time="00:20:00", threads=1)
 CONFIG = f"""\
 [run]
 dir = "DIR"

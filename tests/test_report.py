@@ -463,6 +463,8 @@ def test_plots_place_figures_on_round_ticks() -> None:
     means = plots.slice_means([4.0, 2.0, 1.0, 1.0], 2)
     assert means == [(0.25, 3.0), (0.75, 1.0)]
     assert plots.slice_means([float("nan"), 2.0, float("inf"), float("nan")], 2) == [(0.25, 2.0)]
+    lone = plots.curve_chart("Loss", [("cgd", "m-cgd", [0.9])])
+    assert 'points="49.00,50.00 51.00,50.00"' in lone, "a line of one point would not be drawn"
     nothing = [("cgd", "m-cgd", [float("nan")])]
     assert plots.curve_chart("Loss", []) == plots.curve_chart("Loss", nothing) == ""
     assert plots.log_ticks((-2.0, 1.0)) == [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0]

@@ -93,7 +93,10 @@ def test_report_writes_each_runs_page_and_the_one_of_all(
         assert one["headline"][0]["benchmark"] == "arithmetic"
         assert one["methods"]["cgd"]["arithmetic"].keys() == {"accuracy", "accuracy_interval"}
     report_runs(runs[:1], None, as_json=False)
-    assert capsys.readouterr().out == f"{runs[0] / 'report.html'}\n"
+    said = capsys.readouterr().out
+    assert said.startswith(
+        f"report: {runs[0] / 'report.html'}; not there yet: sft: not evaluated, "
+    )
 
 
 def test_report_of_a_reproduction_is_its_overview(tmp_path: Path, cgd: Run) -> None:
@@ -102,7 +105,7 @@ def test_report_of_a_reproduction_is_its_overview(tmp_path: Path, cgd: Run) -> N
         shutil.copy(kept / name, tmp_path)
     code, printed = cgd("report", tmp_path)
     assert code == 0
-    assert printed.strip() == str(tmp_path / "overview.html")
+    assert printed.strip() == f"overview: {tmp_path / 'overview.html'}"
     page = (tmp_path / "overview.html").read_text(encoding="utf-8")
     assert "Ours, and the paper&#39;s in brackets" in page
     assert page.count('class="fig"') == 2
@@ -115,6 +118,7 @@ def test_report_says_what_it_cannot_report(runs: list[Path], tmp_path: Path, cgd
     for arguments, said in (
         ([tmp_path / "absent"], "there is no such run folder"),
         ([tmp_path], "is no run folder"),
+        ([Path(__file__)], "is a file; name a run folder"),
         ([runs[0], runs[0]], "is named twice"),
         ([runs[0], "--out", page], "the report of one run lies in its folder"),
         ([*runs, "--out", tmp_path / "page.txt"], "must end in .html"),

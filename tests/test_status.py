@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 from conftest import Run, make_records
 from exports import train_tiny
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from datagen import flow_progress
 from datagen.flow_progress import FlowProgress
 from engine import progress as progress_module
 from engine import status_file
+from engine.attempt_log import read_attempts
 from engine.interruption import Interrupted
 from engine.metrics import read_lines
 from engine.packing import examples_of_step, num_steps
@@ -88,7 +89,7 @@ def test_the_file_says_how_a_job_failed(tmp_path: Path, error: BaseException, st
     with pytest.raises(type(error)), StatusFile(tmp_path / STATUS):
         raise error
     assert told(tmp_path)["state"] == state
-    assert told(tmp_path)["message"] == (str(error) or "KeyboardInterrupt")
+    assert told(tmp_path)["message"] == (str(error) or "interrupted; the same command continues")
 
 
 def test_progress_is_written_every_five_seconds_at_most_and_changes_at_once(
@@ -248,6 +249,29 @@ def test_a_run_notes_its_stages_and_a_command_without_work_notes_nothing(
         run_steps(idle, noted)
     assert contents(folder) == before
     assert "environment.json" in before
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [(ValueError("no such model"), "failed"), (Interrupted("at step 3"), "stopped")],
+)
+def test_a_run_whose_stage_fails_says_so_to_whoever_looks(
+    tmp_path: Path, tiny_student: Path, error: BaseException, state: str
+) -> None:
+    config = a_config(tmp_path, tiny_student)
+    folder = config.run.folder
+    folder.mkdir()
+
+    def run(_: Watched) -> None:
+        raise error
+
+    step = Step("data", "one", folder / "one", run)
+    with pytest.raises(type(error)), Watched(config, folder) as noted:
+        run_steps([step], noted)
+    assert (told(folder)["state"], told(folder)["message"]) == (state, str(error))
+    begun, ended = read_attempts(folder)
+    assert (begun["event"], ended["event"], ended["state"]) == ("started", "ended", state)
+    assert ended["message"] == str(error)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -427,5 +451,7 @@ def test_status_loads_nothing_heavy(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.floats(allow_nan=True), max_size=80))
+@example([1.7e308, -1.7e308, 1.7e308])
+@example([0.0, 5e-323])
 def test_a_sparkline_draws_whatever_losses_there_are(values: list[float]) -> None:
     assert len(sparkline(values)) <= 32

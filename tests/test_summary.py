@@ -162,7 +162,7 @@ def test_the_table_fits_and_holds_the_figures() -> None:
     assert "contradiction 3" in shown
     assert all(word in shown for word in ("too long 1", "refused 1", "bad reply 1"))
     shown = table(summary_of(300))
-    for words in ("rescued (wrong → right)", "critique concludes", "300 records of 300 prompts"):
+    for words in ("rescued (wrong → right)", "critique concludes", "records: 300 of 300 prompts"):
         assert words in shown
     assert "device-h" in shown
     assert "500 tokens/s" in shown

@@ -27,13 +27,14 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine import checkpoint as checkpoint_module
 from engine import train as train_module
-from engine.attempt import HARMLESS, changes, write_aside
+from engine.attempt import HARMLESS, changes
 from engine.checkpoint import saved_steps
 from engine.packing import examples_of_step
 from engine.parallel import require_precision, this_device
 from engine.settings import RunConfig, StudentConfig, TrainConfig
 from engine.toml import to_toml
 from engine.train import StepOutcome, main, train
+from engine.whole_files import write_whole
 
 ROOT = Path(__file__).parents[1]
 
@@ -629,7 +630,7 @@ def test_every_setting_is_guarded_or_harmless_for_a_stated_reason(tmp_path: Path
         "report_to": ("wandb",),
     }
     before = TrainConfig()
-    write_aside(tmp_path / "config.toml", to_toml({"train": before}))
+    write_whole(tmp_path / "config.toml", to_toml({"train": before}))
     for field in fields(TrainConfig):
         key, value = field.name, getattr(before, field.name)
         given = words.get(key) or (2 if value is None else other[type(value)](value))

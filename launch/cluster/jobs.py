@@ -62,9 +62,7 @@ class Cluster:
                 raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)}")
 
 
-def describe_jobs(
-    config: Config, cluster: Cluster, folder: Path, kind: Kind = "run"
-) -> list[str]:
+def describe_jobs(config: Config, cluster: Cluster, folder: Path, kind: Kind = "run") -> list[str]:
     """What `write_jobs` would write, for a terminal: the commands that submit, and a script of each sort."""
     jobs = batch_jobs(*as_served(config, cluster), folder, kind)
     lines = [f"{folder}/submit.sh:", *(f"  {line}" for line in submit_lines(jobs, folder))]
