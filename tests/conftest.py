@@ -10,7 +10,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import json
 import signal
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,18 @@ def cgd(capsys: pytest.CaptureFixture[str]) -> Run:
         return code, printed.out + printed.err
 
     return run
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a few megabytes, where this machine lets us have one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no disk can be mounted here; mishaps.py limits file sizes instead")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

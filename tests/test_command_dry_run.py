@@ -298,6 +298,7 @@ def test_export_names_the_checkpoint_and_the_folder(cgd: Run, config: Path) -> N
         (("--world-size", "8"), "--world-size goes with --dry-run"),
         (("--json",), "--json goes with --dry-run"),
         (("--nodes", "2"), "go with --write-jobs DIR or --dry-run"),
+        (("--gpus-per-node", "0"), "go with --write-jobs DIR or --dry-run"),
     ],
 )
 def test_mistakes_are_named(cgd: Run, config: Path, arguments: tuple[str, ...], said: str) -> None:

@@ -39,6 +39,7 @@ from engine import train as train_module
 from engine.config import known_keys
 from engine.examples import end_of_turn_ids
 from engine.interruption import SIGNALS
+from engine.rank_logs import PLACES
 from engine.settings import TrainConfig
 from engine.train import main as train_command
 from evals.run import append_rows
@@ -520,18 +521,6 @@ def test_a_file_that_does_not_fit_is_named_and_leaves_no_half(
     assert target.read_bytes() == b"before"
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a few pages, where this machine lets us have one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command_ = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command_, capture_output=True, check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
 @pytest.mark.parametrize("pages", [14, 24], ids=["in the journal", "while files are put in place"])
 def test_records_on_a_full_disk_name_the_file_and_go_on_when_there_is_room(
     cgd: Run,
@@ -648,6 +637,7 @@ def test_ctrl_c_is_said_once_and_ends_with_130(
     monkeypatch.setattr("logging.disable", lambda _: None)
     monkeypatch.setattr("torch.distributed.run.run", told)
     assert torchrun.main(["-m", "engine.train", "x.toml"]) == 130
+    assert PLACES not in os.environ, "the folder of the ranks' logs is gone"
 
 
 # ---- the guide ----------------------------------------------------------------------------------

@@ -195,6 +195,19 @@ def test_labels_cannot_break_the_table_or_the_page(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("paper", "told"), [("Table 9", "The paper"), ("", "Expected")], ids=["paper", "ours"]
+)
+def test_what_the_paper_does_not_claim_is_not_called_its(
+    paper: str, told: str, tmp_path: Path
+) -> None:
+    answered(tmp_path, ("base",))
+    made = experiment(variants("base"), paper=paper, expects="one wins")
+    page = write_tables(grid_of(made, tmp_path), tmp_path / "out").read_text(encoding="utf-8")
+    assert f"{told}: one wins" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    assert ("The paper" in page.split("one wins")[0]) == (told == "The paper")
+
+
 def test_the_page_loads_nothing(tmp_path: Path) -> None:
     answered(tmp_path, ("base",))
     made = experiment(variants("base"), figure=Figure(kind="bars"))

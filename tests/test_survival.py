@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -236,18 +236,6 @@ def test_failed_save_is_said_and_the_checkpoint_before_it_continues_the_run(
     assert not list(checkpoints(broken).glob("*.partial")), "it would go on filling the disk"
     train(broken, student, config)
     assert_ends_alike(run, broken, 8)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a few megabytes, where this machine lets us have one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("no disk can be mounted here; mishaps.py limits file sizes instead")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def fill_up(disk: Path, leave: int) -> Path:
